@@ -1,0 +1,114 @@
+"""The default backend: NumPy differentiated by autograd."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import autograd.numpy as anp
+import numpy as np
+from autograd import make_hvp, value_and_grad
+from autograd.extend import defjvp, defvjp, primitive
+
+from ppl.numeric import Namespace
+
+
+@primitive
+def stop_gradient(value: Any) -> Any:
+    """The value as a constant. A primitive with zero derivatives, so that it holds at every nesting level."""
+    return value
+
+
+defvjp(stop_gradient, lambda answer, value: lambda g: np.zeros(np.shape(value)))
+defjvp(stop_gradient, lambda g, answer, value: np.zeros(np.shape(value)))
+
+
+_TINY = float(np.finfo(float).tiny)
+
+
+def _nonzero(x: Any) -> Any:
+    """`x` with zeros replaced by the smallest normal number, to divide by."""
+    return anp.where(x == 0.0, _TINY, x)
+
+
+@primitive
+def log(x: Any) -> Any:
+    """`numpy.log`. At 0, where it is -inf, a zero cotangent stays zero: an impossible state has no weight and no gradient."""
+    return np.log(x)
+
+
+@primitive
+def log1p(x: Any) -> Any:
+    """`numpy.log1p`, with derivatives at -1 as those of `log` at 0."""
+    return np.log1p(x)
+
+
+defvjp(log, lambda answer, x: lambda g: g / _nonzero(x))
+defjvp(log, lambda g, answer, x: g / _nonzero(x))
+defvjp(log1p, lambda answer, x: lambda g: g / _nonzero(1.0 + x))
+defjvp(log1p, lambda g, answer, x: g / _nonzero(1.0 + x))
+
+
+@primitive
+def take(array: Any, index: Any, axis: int) -> Any:
+    """`numpy.take` by whole numbers. Its adjoint adds up sorted runs, which is many times faster than `np.add.at`."""
+    return np.take(array, index, axis=axis)
+
+
+def _add_runs(cotangent: np.ndarray, index: np.ndarray, axis: int, shape: tuple[int, ...]) -> np.ndarray:
+    """The adjoint of `take`: element j along `axis` is the sum of the cotangents that were read from j."""
+    index = np.asarray(index)
+    flat = cotangent.reshape((*shape[:axis], index.size, *shape[axis + 1 :]))
+    order = np.argsort(index, axis=None, kind="stable")
+    ordered = index.reshape(-1)[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if index.size else []
+    total = np.zeros(shape)
+    if index.size:
+        sums = np.add.reduceat(np.take(flat, order, axis=axis), starts, axis=axis)
+        total[(slice(None),) * axis + (ordered[starts],)] = sums
+    return total
+
+
+defvjp(
+    take,
+    lambda answer, array, index, axis: lambda g: add_runs(g, index, axis, np.shape(array)),
+    argnums=(0,),
+)
+add_runs = primitive(_add_runs)
+defvjp(add_runs, lambda answer, cotangent, index, axis, shape: lambda g: take(g, index, axis), argnums=(0,))
+defjvp(take, lambda g, answer, array, index, axis: take(g, index, axis), argnums=(0,))
+defjvp(add_runs, lambda g, answer, cotangent, index, axis, shape: add_runs(g, index, axis, shape), argnums=(0,))
+
+
+class AutogradNamespace(Namespace):
+    """`autograd.numpy` with `ppl.backends.special`."""
+
+    def __init__(self) -> None:
+        super().__init__(anp, "ppl.backends.special")
+
+    def stop_gradient(self, value: Any) -> Any:
+        return stop_gradient(value)
+
+    def take(self, array: Any, index: Any, axis: int) -> Any:
+        return take(array, index, axis)
+
+    def log(self, x: Any) -> Any:
+        return log(x)
+
+    def log1p(self, x: Any) -> Any:
+        return log1p(x)
+
+
+class AutogradBackend:
+    """See `ppl.backends.Backend`."""
+
+    name = "autograd"
+
+    def __init__(self) -> None:
+        self.xp = AutogradNamespace()
+
+    def value_and_grad(self, function: Callable[..., Any]) -> Callable[..., tuple[float, np.ndarray]]:
+        return value_and_grad(function)
+
+    def hessian_vector_product(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return make_hvp(function)

@@ -1,0 +1,96 @@
+"""The commands and their options."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+from ppl import __version__
+from ppl.cli import commands as run
+
+MODEL_HELP = "a .ppl file, or a Python file with one @ppl.model (FILE.py:NAME picks one of several)"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line; parsed arguments have `run`, the function of their command."""
+    whole = argparse.ArgumentParser(prog="ppl", description="Probabilistic models, fitted by variational inference.")
+    whole.add_argument("--version", action="version", version=f"ppl {__version__}")
+    commands = whole.add_subparsers(required=True, metavar="COMMAND")
+
+    check = _command(commands, "check", run.check, "report every error in a model, and in its data")
+    _model_and_data(check, required=False)
+
+    explain = _command(commands, "explain", run.explain, "show what is done with every site, and the derived guide")
+    _model_and_data(explain)
+    _guide(explain)
+    explain.add_argument("--code", action="store_true", help="show the generated density function too")
+
+    _fit_options(_command(commands, "fit", run.fit, "fit a model to data"))
+    _predict_options(_command(commands, "predict", run.predict, "posterior predictions for new data"))
+
+    graph = _command(commands, "graph", run.graph, "the dependency graph in the DOT language of Graphviz")
+    _model_and_data(graph)
+    graph.add_argument("-o", "--out", metavar="OUT.dot", type=pathlib.Path, help="write to a file instead of printing")
+
+    fmt = _command(commands, "fmt", run.fmt, "lay out models canonically, in place")
+    fmt.add_argument("models", metavar="MODEL", type=pathlib.Path, nargs="+", help="a .ppl file")
+    fmt.add_argument("--check", action="store_true", help="change nothing; exit 1 where something would change")
+
+    show = _command(commands, "list", run.show, "what there is")
+    show.add_argument("kind", choices=sorted(run.LISTS))
+    return whole
+
+
+def _fit_options(fit: argparse.ArgumentParser) -> None:
+    _model_and_data(fit)
+    _guide(fit)
+    fit.add_argument("--method", default="auto", help="auto, deterministic or adam (default: auto)")
+    fit.add_argument("--seed", type=_whole(0), default=0, help="equal seeds give equal results (default: 0)")
+    fit.add_argument("--draws", type=_whole(1), default=4000, help="posterior draws to keep (default: 4000)")
+    fit.add_argument("--summary", metavar="OUT.json", type=pathlib.Path, help="write means, sds and quantiles as JSON")
+    fit.add_argument("--out", metavar="FIT", type=pathlib.Path, help="keep the fit in a file, for `ppl predict`")
+    fit.add_argument("--no-progress", action="store_true", help="no progress bar")
+
+
+def _predict_options(predict: argparse.ArgumentParser) -> None:
+    predict.add_argument("fit", metavar="FIT", type=pathlib.Path, help="a file written by `ppl fit --out`")
+    _data(predict, "a JSON object; outcomes may be left out", required=True)
+    predict.add_argument("--base", type=int, choices=(0, 1), help="what index data count from (default: as in the fit)")
+    predict.add_argument("--model", metavar="MODEL", help="the model, where it was fitted as a Python function")
+    predict.add_argument("--draws", type=_whole(1), help="predictive draws (default: as many as the fit has)")
+    predict.add_argument("--seed", type=_whole(0), default=0, help="equal seeds give equal results (default: 0)")
+    predict.add_argument("--out", metavar="OUT.json", type=pathlib.Path, help="write the table as JSON")
+
+
+def _command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int], description: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=description, description=description.capitalize())
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _model_and_data(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
+    _data(parser, "a JSON object; null is a missing value", required)
+    parser.add_argument("--base", type=int, choices=(0, 1), default=0, help="what index data count from (default: 0)")
+
+
+def _data(parser: argparse.ArgumentParser, what: str, required: bool) -> None:
+    parser.add_argument("--data", metavar="DATA.json", type=pathlib.Path, required=required, help=what)
+
+
+def _guide(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--guide", default="auto", help="see `ppl list guides` (default: auto)")
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    def whole_number(text: str) -> int:
+        number = int(text)
+        if number < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}")
+        return number
+
+    return whole_number

@@ -1,0 +1,172 @@
+"""What each command does, given its options. Each returns the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ppl.cli.files import Problem, check_folder, read_data, read_model, read_text
+from ppl.errors import UncertainFitWarning
+
+if TYPE_CHECKING:
+    from ppl.model.plan import Plan
+    from ppl.posterior import Fit, Summary
+    from ppl.program import Program
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Report every error in the model and, where data are given, in them."""
+    program = read_model(arguments.model)
+    if arguments.data is not None:
+        _plan(program, arguments)
+    print(f"{arguments.model}: no errors")
+    return 0
+
+
+def _plan(program: Program, arguments: argparse.Namespace) -> Plan:
+    """The plan for the data of the command, its warnings printed."""
+    plan = program.bind(read_data(arguments.data), arguments.base).plan()
+    _warn([warning.render() for warning in plan.warnings])
+    return plan
+
+
+def explain(arguments: argparse.Namespace) -> int:
+    """The plan, the guide and, where asked for, the code."""
+    from ppl.inference import explain as explanation
+
+    plan = _plan(read_model(arguments.model), arguments)
+    print(explanation.explain(plan, arguments.guide, arguments.code), end="")
+    return 0
+
+
+def fit(arguments: argparse.Namespace) -> int:
+    """Fit, print the table and the verdict, write what was asked for."""
+    from ppl.posterior import write_json
+
+    for path in (arguments.summary, arguments.out):
+        check_folder(path)
+    program, data = read_model(arguments.model), read_data(arguments.data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UncertainFitWarning)  # the verdict below says it better
+        fitted = program.fit(
+            data, guide=arguments.guide, method=arguments.method, seed=arguments.seed, base=arguments.base,
+            draws=arguments.draws, progress=False if arguments.no_progress else None,
+        )  # fmt: skip
+    _warn(fitted.run.warnings)
+    summary = fitted.summary()
+    print(_report(fitted, summary))
+    if arguments.summary is not None:
+        write_json(arguments.summary, summary.to_dict())
+    if arguments.out is not None:
+        fitted.save(arguments.out)
+    return 0
+
+
+def _report(fitted: Fit, summary: Summary) -> str:
+    run = fitted.run
+    evidence = "" if run.log_evidence is None else f"   log evidence {run.log_evidence:.2f}"
+    how = f"{run.guide} guide, {run.method}, {run.steps} steps, {run.seconds:.1f} s"
+    lines = [str(summary), "", f"ELBO {run.elbo:.2f} ± {run.elbo_mcse:.2f}{evidence}   ({how})", *run.notes]
+    return "\n".join([*lines, textwrap.fill(str(run.verdict), 110)])
+
+
+def predict(arguments: argparse.Namespace) -> int:
+    """A table of posterior predictions."""
+    from ppl.posterior import write_json
+    from ppl.program import load_fit
+
+    check_folder(arguments.out)
+    fitted = load_fit(arguments.fit, read_model(arguments.model) if arguments.model else None)
+    predicted = fitted.predictive(read_data(arguments.data), arguments.draws, arguments.seed, arguments.base)
+    summary = predicted.summary()
+    print(summary)
+    if arguments.out is not None:
+        write_json(arguments.out, summary.to_dict())
+    return 0
+
+
+def graph(arguments: argparse.Namespace) -> int:
+    """The dependency graph as DOT."""
+    from ppl.model.graph import dot_text
+    from ppl.posterior import replacing
+
+    out = arguments.out
+    if out is not None and out.suffix not in ("", ".dot", ".gv"):
+        dot = out.with_suffix(".dot")
+        raise Problem(f"{out}: only DOT is written; use `-o {dot}` and then `dot -T{out.suffix[1:]} {dot} -o {out}`")
+    check_folder(out)
+    text = dot_text(read_model(arguments.model).graph(read_data(arguments.data), arguments.base))
+    if out is None:
+        print(text, end="")
+    else:
+        with replacing(out) as file:
+            file.write(text.encode())
+    return 0
+
+
+def fmt(arguments: argparse.Namespace) -> int:
+    """Canonical layout, in place."""
+    from ppl.language import format_source
+    from ppl.posterior import replacing
+    from ppl.source import Source
+
+    changed = []
+    for path in arguments.models:
+        text = read_text(path)
+        formatted = format_source(Source(str(path), text))
+        if formatted != text:
+            changed.append(path)
+            if not arguments.check:
+                with replacing(path) as file:
+                    file.write(formatted.encode())
+    for path in changed:
+        print(f"{path}: {'would change' if arguments.check else 'formatted'}")
+    return 1 if arguments.check and changed else 0
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """The members of a registry, one a line."""
+    rows = LISTS[arguments.kind]()
+    width = min(max(len(name) for name, _ in rows), 44)
+    for name, doc in rows:
+        print(f"{name.ljust(width)}  {doc.strip().splitlines()[0]}")
+    return 0
+
+
+def _distributions() -> list[tuple[str, str]]:
+    from ppl.distributions import DISTRIBUTIONS
+    from ppl.model.builder import signature_text
+
+    return [(signature_text(family), family.doc) for family in DISTRIBUTIONS.values()]
+
+
+def _functions() -> list[tuple[str, str]]:
+    from ppl.functions import FUNCTIONS
+
+    return [(f"{each.name}({', '.join((*each.parameters, *each.static))})", each.doc) for each in FUNCTIONS.values()]
+
+
+def _guides() -> list[tuple[str, str]]:
+    from ppl.guides import GUIDES
+
+    return [(guide.name, guide.doc) for guide in GUIDES.values()]
+
+
+def _supports() -> list[tuple[str, str]]:
+    from ppl.constraints import SUPPORTS
+
+    return [(support.name, support.describe.format(*support.arguments)) for support in SUPPORTS.values()]
+
+
+LISTS: Mapping[str, Callable[[], list[tuple[str, str]]]] = {
+    "distributions": _distributions, "functions": _functions, "guides": _guides, "supports": _supports,
+}  # fmt: skip
+
+
+def _warn(found: Sequence[str]) -> None:
+    for warning in found:
+        print(warning, file=sys.stderr)

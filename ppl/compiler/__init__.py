@@ -1,0 +1,29 @@
+"""The compiler: named passes from a model to a plan, and code generation from the plan."""
+
+from ppl.compiler.discrete import enumerated_program, marginals_program
+from ppl.compiler.enumeration import enumerate_sites, state_count, too_large
+from ppl.compiler.generate import (
+    constrain_program,
+    density_program,
+    pointwise_program,
+    quantities_program,
+    simulate_program,
+    unconstrain_program,
+)
+from ppl.compiler.pipeline import PASSES, compile_model
+
+__all__ = [
+    "PASSES",
+    "compile_model",
+    "constrain_program",
+    "density_program",
+    "enumerate_sites",
+    "enumerated_program",
+    "marginals_program",
+    "pointwise_program",
+    "quantities_program",
+    "simulate_program",
+    "state_count",
+    "too_large",
+    "unconstrain_program",
+]

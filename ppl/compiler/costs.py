@@ -1,0 +1,69 @@
+"""Pass: the terms of the ELBO with what each depends on, for Rao-Blackwellised score functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ppl.axes import Axis
+from ppl.model import expressions as ex
+from ppl.model.model import Deterministic, Factor, Model, Site, Statement
+from ppl.model.plan import Cost, Plan
+
+
+def list_costs(plan: Plan) -> Plan:
+    """One cost for each site, factor and elimination, with its dependencies and, for scored sites, its locality."""
+    groups = {name: elimination for elimination in plan.eliminations for name in elimination.members}
+    costs: dict[str, Cost] = {}
+    for statement in plan.model.statements:
+        if not isinstance(statement, Site | Factor):
+            continue
+        if statement.name not in groups:
+            costs[statement.name] = _cost(plan, statement.name, [statement], statement.axes)
+        elif (group := groups[statement.name]).name not in costs:
+            members = [plan.model.by_name[name] for name in group.members]
+            straight = tuple(axis for axis in group.plates if axis not in group.lookups)
+            costs[group.name] = _cost(plan, group.name, members, group.plates, straight)
+    return replace(plan, costs=tuple(costs.values()))
+
+
+def _cost(
+    plan: Plan, name: str, members: Sequence[Statement], axes: tuple[Axis, ...], local: tuple[Axis, ...] | None = None
+) -> Cost:
+    """The cost of statements that are joined over `axes`; scored sites can be local along those in `local` only."""
+    reads = [plan.model.random_ancestors(member) | {member.name} for member in members]
+    enumerated = {site.name for site in plan.enumerated}
+    random = {site.name for site in plan.model.latents} | {param.name for param in plan.model.params}
+    depends = (frozenset().union(*reads) & random) - enumerated
+    locality = {}
+    for site in plan.scored:
+        if site.name in depends:
+            common = set(axes if local is None else local)
+            for member, read in zip(members, reads, strict=True):
+                common &= _locality(plan.model, member, site.name) if site.name in read else common
+            locality[site.name] = tuple(axis for axis in site.axes if axis in common)
+    return Cost(name, axes, depends, dict(sorted(locality.items())))
+
+
+def _locality(model: Model, statement: Statement, name: str) -> frozenset[Axis]:
+    """Plates along which element n of `statement` reads element n of site `name`, and no other."""
+    axes = frozenset(statement.axes)
+    for expression in statement.inputs:
+        found = _preserved(model, expression, name)
+        if found is not None:
+            axes &= found
+    return axes
+
+
+def _preserved(model: Model, node: ex.Expr, name: str) -> frozenset[Axis] | None:
+    """The axes of site `name` that reach `node` element by element; None where it does not read the site."""
+    if isinstance(node, ex.Value):
+        if node.name == name:
+            return frozenset(node.type.axes)
+        parent = model.by_name[node.name]
+        return _preserved(model, parent.value, name) if isinstance(parent, Deterministic) else None
+    found = [part for child in node.children if (part := _preserved(model, child, name)) is not None]
+    if not found:
+        return None
+    axes = frozenset.intersection(*found)
+    return axes - frozenset(node.axes) if isinstance(node, ex.Lift) else axes

@@ -1,0 +1,198 @@
+"""Code generation: the programs a plan needs, as readable Python functions over `xp`.
+
+`density`       terms of the log joint density at given constrained values
+`pointwise`     the log density of every single observation
+`constrain`     unconstrained latents to values, with log |det J| for each site
+`unconstrain`   the inverse
+`quantities`    deterministic statements and the predict block at given values
+`simulate`      ancestral draws of everything that is not given
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ppl.axes import DRAW, Layout, union
+from ppl.compiler.arrays import Program, Ref
+from ppl.compiler.elimination import eliminate, log_terms
+from ppl.compiler.writer import Writer
+from ppl.constraints import SUPPORTS
+from ppl.model.expressions import values_read
+from ppl.model.model import Deterministic, Factor, Model, Param, Site, Statement
+from ppl.model.plan import Plan
+from ppl.model.resolve import Resolved
+
+
+def density_program(plan: Plan) -> Program:
+    """`run(values, prepared) -> {statement: log density}`, each (draw, kept plates…), plates in canonical order.
+
+    Statements that an elimination joins are one entry, under its name, with the enumerated sites summed out.
+    """
+    writer = Writer(plan.model)
+    keep = {cost.name: cost.keep for cost in plan.costs}
+    factors = log_terms(writer, plan)
+    groups = {name: elimination for elimination in plan.eliminations for name in elimination.members}
+    terms: dict[str, Ref] = {}
+    for name, term in factors.items():
+        if name not in groups:
+            terms[name] = writer.reduced(term, plan.model.by_name[name].axes, keep.get(name, ()))
+        elif (group := groups[name]).name not in terms:
+            left = eliminate(writer, group, factors)[-1].result
+            terms[group.name] = writer.reduced(left, group.plates, keep.get(group.name, ()))
+    return writer.program(["values"], "the log density of every statement, by name", terms=terms)
+
+
+def pointwise_program(model: Model) -> Program:
+    """`run(values, prepared) -> {name: log density}` of the observed sites, each (draw, plates…)."""
+    writer = Writer(model)
+    terms: dict[str, Ref] = {}
+    for statement in model.statements:
+        if isinstance(statement, Factor):
+            continue
+        value = writer.known(statement)
+        if isinstance(statement, Site) and statement.observed is not None:
+            array, _ = writer.stretched(writer.density(statement, value), (DRAW, *statement.axes))
+            terms[statement.name] = writer.returned(array, statement.axes, 0)
+    return writer.program(["values"], "the log density of every observation", terms=terms)
+
+
+def constrain_program(plan: Plan) -> Program:
+    """`run(unconstrained, prepared) -> {name: value}, {name: log |det J|}` for continuous latents and params.
+
+    Log determinants are summed over plates: (draw,).
+    """
+    writer = Writer(plan.model)
+    values: dict[str, Ref] = {}
+    log_dets: dict[str, Ref] = {}
+    for statement in _needed_for_supports(plan):
+        if isinstance(statement, Deterministic):
+            writer.values[statement.name] = writer.deterministic(statement)
+            continue
+        if isinstance(statement, Param):
+            writer.values[statement.name] = writer.given(statement)
+            continue
+        assert isinstance(statement, Site)
+        if statement.observed is not None:
+            writer.values[statement.name] = writer.resolver(statement.observed)
+            continue
+        raw = writer.given(statement, "unconstrained")
+        writer.recorder.hints[raw.array] = f"{statement.name}_u"
+        value = writer.support_call(statement, "forward", raw)
+        writer.values[statement.name] = value
+        named = writer.name(value.array, statement.name)
+        values[statement.name] = writer.returned(named, statement.axes, len(statement.dims))
+        if SUPPORTS[statement.support.name].name != "real":
+            log_det = writer.support_call(statement, "log_det", raw)
+            log_dets[statement.name] = writer.reduced(log_det, statement.axes, ())
+    return writer.program(
+        ["unconstrained", "values"], "values and log |det J| of the latents", values=values, log_dets=log_dets
+    )
+
+
+def unconstrain_program(plan: Plan) -> Program:
+    """`run(values, prepared) -> {name: unconstrained},` for the continuous latents."""
+    writer = Writer(plan.model)
+    outputs: dict[str, Ref] = {}
+    for statement in _needed_for_supports(plan):
+        value = writer.known(statement)
+        if isinstance(statement, Site) and statement.observed is None:
+            raw = writer.support_call(statement, "inverse", value)
+            outputs[statement.name] = writer.returned(raw.array, statement.axes, raw.event_rank)
+    return writer.program(["values"], "unconstrained values of the latents", unconstrained=outputs)
+
+
+def _needed_for_supports(plan: Plan) -> list[Statement]:
+    """The continuous latents and whatever their supports' arguments read, in order."""
+    wanted = {site.name for site in plan.continuous}
+    for statement in reversed(plan.model.statements):
+        if isinstance(statement, Site) and statement.name in wanted:
+            for argument in statement.support.arguments:
+                wanted |= values_read(argument)
+        elif statement.name in wanted and isinstance(statement, Deterministic):
+            wanted |= statement.reads
+    return [statement for statement in plan.model.statements if statement.name in wanted]
+
+
+def quantities_program(model: Model, wanted: Iterable[str]) -> Program:
+    """`run(rng, draws, values, prepared) -> {name: value}` of deterministic statements and of the predict block.
+
+    Given are the latents and learned parameters; observed sites have their data. Only what `wanted` reads is run.
+    """
+    writer = Writer(model)
+    outputs: dict[str, Ref] = {}
+    wanted = set(wanted)
+    needed = _reached(model, wanted)
+    predicted = {statement.name for statement in model.predicted}
+    for statement in (*model.statements, *model.predicted):
+        if isinstance(statement, Factor) or statement.name not in needed:
+            continue
+        if isinstance(statement, Deterministic) or statement.name in predicted:
+            writer.values[statement.name], output = _ancestral(writer, statement)
+            if statement.name in wanted:
+                outputs[statement.name] = output
+        else:
+            writer.known(statement)
+    return writer.program(["rng", "draws", "values"], "what follows from the latents", quantities=outputs)
+
+
+def _reached(model: Model, names: Iterable[str]) -> set[str]:
+    """The statements of these names and all that they read, directly or not."""
+    found: set[str] = set()
+    open_names = list(names)
+    while open_names:
+        name = open_names.pop()
+        if name not in found:
+            found.add(name)
+            open_names += model.by_name[name].reads
+    return found
+
+
+def _ancestral(writer: Writer, statement: Statement) -> tuple[Resolved[Ref], Ref]:
+    """The value of a deterministic statement or a draw of a site, and the same as an output."""
+    if isinstance(statement, Deterministic):
+        value = writer.deterministic(statement)
+        array, _ = writer.stretched(value, (DRAW, *statement.axes))
+        return value, writer.returned(array, statement.axes, value.event_rank)
+    assert isinstance(statement, Site)
+    value = _drawn(writer, statement)
+    return value, writer.returned(value.array, statement.axes, value.event_rank)
+
+
+def simulate_program(model: Model, given: Iterable[str], predict: bool = True) -> Program:
+    """`run(rng, draws, values, prepared) -> {name: value}`: ancestral draws of every statement not `given`.
+
+    With `predict` the statements of the predict block are run too.
+    """
+    writer = Writer(model)
+    fixed = set(given)
+    outputs: dict[str, Ref] = {}
+    statements = [*model.statements, *(model.predicted if predict else ())]
+    for statement in statements:
+        if isinstance(statement, Factor):
+            continue
+        if statement.name in fixed:
+            writer.values[statement.name] = writer.given(statement)
+            continue
+        writer.values[statement.name], outputs[statement.name] = _ancestral(writer, statement)
+    return writer.program(["rng", "draws", "values"], "draws of everything that is not given", values=outputs)
+
+
+def _drawn(writer: Writer, site: Site) -> Resolved[Ref]:
+    family = site.distribution.family
+    want = union([site.axes, [DRAW]])
+    named = {name: writer.resolver(part) for name, part in site.distribution.arguments.items()}
+    parts = {name: writer.resolver.expand(item, Layout(want, item.event_rank)) for name, item in named.items()}
+    recorder = writer.recorder
+    function = recorder.function(f"draw_{family.name}", _plain(family.sample))
+    shape = ", ".join(["draws", *(str(axis.size) for axis in want[1:])])
+    arguments = ", ".join(["rng", f"({shape},)", *(f"{name}={{}}" for name in parts)])
+    # the site's name makes the operation unique: two equal sites are two draws
+    ref = recorder.record(f"{function}({arguments})  # {site.name}", tuple(parts.values()), static=False)
+    recorder.hints[ref] = site.name
+    return Resolved(ref, want, len(site.dims))
+
+
+def _plain(sample: Callable[..., Any]) -> Callable[..., Any]:
+    """A sampler without the name space that generated code passes first."""
+    return lambda xp, rng, shape, **parameters: sample(rng, shape, **parameters)

@@ -1,0 +1,28 @@
+"""The compiler, top to bottom: a model in, a plan out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ppl.compiler.costs import list_costs
+from ppl.compiler.enumeration import enumerate_discretes
+from ppl.compiler.estimator import choose_estimators
+from ppl.compiler.treatment import treat
+from ppl.model.model import Model
+from ppl.model.plan import Plan
+
+Pass = Callable[[Plan], Plan]
+
+PASSES: tuple[Pass, ...] = (treat, enumerate_discretes, choose_estimators, list_costs)
+"""Every pass, in order."""
+
+
+def compile_model(model: Model) -> Plan:
+    """Decide the treatment of every site of a bound model.
+
+    Raises ModelError where a site cannot be treated.
+    """
+    plan = Plan(model)
+    for run in PASSES:
+        plan = run(plan)
+    return plan

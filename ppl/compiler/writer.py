@@ -1,0 +1,111 @@
+"""`Writer`: what all generated programs are written with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ppl.axes import DRAW, Axis, Layout, union
+from ppl.compiler.arrays import Program, Recorder, Ref, write_program
+from ppl.constraints import SUPPORTS
+from ppl.model.model import Deterministic, Model, Param, Site, Statement
+from ppl.model.resolve import Resolved, Resolver
+
+
+class Writer:
+    """A recorder and resolver over one model, with the values of statements as they become known."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.recorder = Recorder()
+        self.resolver: Resolver[Ref] = Resolver(self.recorder)
+
+    @property
+    def values(self) -> dict[str, Resolved[Ref]]:
+        return self.resolver.values
+
+    def given(self, statement: Statement, argument: str = "values") -> Resolved[Ref]:
+        """The value of a statement handed in by the caller: (draw, plates…, event…)."""
+        ref = self.recorder.input(f"{argument}[{statement.name!r}]")
+        self.recorder.hints[ref] = statement.name
+        axes = () if isinstance(statement, Param) else (DRAW, *statement.axes)
+        rank = len(statement.dims) if isinstance(statement, Site | Param) else 0
+        return self.resolver.in_order(ref, axes, rank)
+
+    def returned(self, ref: Ref, axes: tuple[Axis, ...], event_rank: int) -> Ref:
+        """An output as callers see it: (draw, plates in the statement's order…, event…), from canonical order."""
+        want = (DRAW, *axes)
+        have = union([want])
+        order = [have.index(axis) for axis in want] + list(range(len(want), len(want) + event_rank))
+        return ref if order == sorted(order) else self.recorder.transpose(ref, tuple(order))
+
+    def stretched(self, item: Resolved[Ref], axes: tuple[Axis, ...]) -> tuple[Ref, tuple[Axis, ...]]:
+        """The array with each of `axes` in full (the draw axis, where it is missing, of length 1), and all its axes."""
+        if set(axes) <= set(item.axes):
+            return item.array, item.axes
+        want = Layout(union([item.axes, axes]), item.event_rank)
+        array = self.resolver.lead(self.resolver.expand(item, want), item, want.axes)
+        for axis in axes:
+            if axis not in item.axes and axis != DRAW:
+                array = self.recorder.stretch(array, want.position(axis), axis.size)
+        return array, want.axes
+
+    def known(self, statement: Statement) -> Resolved[Ref]:
+        """The value of a statement where latents and learned parameters are given; remembered for its readers."""
+        if isinstance(statement, Deterministic):
+            value = self.deterministic(statement)
+        elif isinstance(statement, Site) and statement.observed is not None:
+            value = self.resolver(statement.observed)
+        else:
+            value = self.given(statement)
+        self.values[statement.name] = value
+        return value
+
+    def deterministic(self, statement: Deterministic) -> Resolved[Ref]:
+        value = self.resolver(statement.value)
+        self.name(value.array, statement.name)
+        return value
+
+    def name(self, ref: Ref, hint: str) -> Ref:
+        if not self.recorder.operations[ref].atomic:
+            self.recorder.hints.setdefault(ref, hint)
+        return ref
+
+    def density(self, site: Site, value: Resolved[Ref]) -> Resolved[Ref]:
+        """Elementwise log density of a site, over the axes its value and arguments have."""
+        family = site.distribution.family
+        arguments = {name: self.resolver(part) for name, part in site.distribution.arguments.items()}
+        items = [value, *arguments.values()]
+        first, *rest = self.resolver.align(items)
+        ref = self.recorder.invoke(
+            f"{family.name}_log_density", family.log_density, [first], dict(zip(arguments, rest, strict=True))
+        )
+        return Resolved(ref, union(item.axes for item in items), 0)
+
+    def reduced(self, term: Resolved[Ref], axes: tuple[Axis, ...], keep: tuple[Axis, ...]) -> Ref:
+        """A term summed over its plates but those to `keep`; plates it lacks count as often as they have elements."""
+        array, present = self.stretched(term, keep)
+        copies = int(np.prod([axis.size for axis in axes if axis not in present], initial=1))
+        positions = [p for p, axis in enumerate(present) if axis != DRAW and axis not in keep]
+        return self.recorder.scale(self.recorder.sum(array, positions), copies)
+
+    def support_call(self, site: Site, part: str, value: Resolved[Ref]) -> Resolved[Ref]:
+        """`forward`, `inverse` or `log_det` of the bijection of a site's support."""
+        support = SUPPORTS[site.support.name]
+        if support.bijection is None:
+            raise ValueError(f"{support.name} has no bijection")
+        implementation: Callable[..., Any] = getattr(support.bijection, part)
+        arguments = [self.resolver(argument) for argument in site.support.arguments]
+        items = [value, *arguments]
+        refs = self.resolver.align(items)
+        ref = self.recorder.invoke(f"{support.name}_{part}", implementation, refs, {})
+        axes = union(item.axes for item in items)
+        if part != "log_det":
+            return Resolved(ref, axes, value.event_rank)
+        rest = len(site.dims) - support.event_rank  # a support of scalars holds for every element of an event
+        return Resolved(self.recorder.sum(ref, range(len(axes), len(axes) + rest)), axes, 0)
+
+    def program(self, arguments: Sequence[str], doc: str, **outputs: dict[str, Ref]) -> Program:
+        return write_program(self.recorder, arguments, outputs, doc)

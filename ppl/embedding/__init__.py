@@ -1,0 +1,31 @@
+"""Door 2: models as decorated Python functions over NumPy."""
+
+from ppl.embedding.combinators import censored, mixture, ordered, truncated, zero_inflated, zero_sum
+from ppl.embedding.constructors import constructor, constructor_names, function
+from ppl.embedding.data import DataArray, array
+from ppl.embedding.primitives import deterministic, factor, param, plate, predict, sample
+from ppl.embedding.symbol import Symbol
+from ppl.embedding.tracing import definition_span, trace
+
+__all__ = [
+    "DataArray",
+    "Symbol",
+    "array",
+    "censored",
+    "constructor",
+    "constructor_names",
+    "definition_span",
+    "deterministic",
+    "factor",
+    "function",
+    "mixture",
+    "ordered",
+    "param",
+    "plate",
+    "predict",
+    "sample",
+    "trace",
+    "truncated",
+    "zero_inflated",
+    "zero_sum",
+]

@@ -1,0 +1,211 @@
+"""What a decorated function says: `sample`, `plate`, `deterministic`, `factor`, `param`, `predict`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from ppl.constraints import SUPPORTS
+from ppl.embedding.data import Absent
+from ppl.embedding.operand import as_operand
+from ppl.embedding.spans import caller_span, parts_of
+from ppl.embedding.state import Tracing, tracing
+from ppl.embedding.symbol import Symbol
+from ppl.errors import ModelError
+from ppl.model import DistributionUse, Note, SupportOf, construct
+from ppl.model.expressions import Dim, Expr
+from ppl.model.resolve import evaluate
+from ppl.source import Span, nearest
+
+
+def sample(
+    name: str,
+    distribution: DistributionUse,
+    obs: Any = None,
+    *,
+    estimator: str | None = None,
+    notes: Sequence[Note | str] = (),
+) -> Symbol:
+    """A random site: latent, or observed where `obs` is given.
+
+    The symbol has the lengths of the enclosing plates, then the event's. `notes` are guide notes (`"noncentered"`,
+    `"point"`, …); `estimator="score"` is short for that note. Raises ModelError.
+    """
+    span = caller_span()
+    state = tracing("sample", span)
+    _claim(state, name, span)
+    if not isinstance(distribution, DistributionUse):
+        raise ModelError.of(
+            "E303", _argument(span, 1, "distribution"), f"`{name}` needs a distribution, this is "
+            f"of type {type(distribution).__name__}", "write e.g. ppl.Normal(0, 1)",
+        )  # fmt: skip
+    every = [*notes, *([estimator] if estimator is not None else [])]
+    marks = [note if isinstance(note, Note) else Note(note, (), span) for note in every]
+    observed = _observed(name, obs, span)
+
+    plates = tuple(state.plates)
+    return Symbol.of(state.builder.sample(name, distribution, plates, observed, span, marks, positional=True))
+
+
+def _observed(name: str, obs: Any, span: Span | None) -> Expr | None:
+    """The observed value, which must be data without gaps; None for a latent site."""
+    if obs is None or isinstance(obs, Absent):
+        return None
+    where = _argument(span, 2, "obs")
+    value = as_operand(obs, where).whole()
+    if not value.type.static:
+        raise ModelError.of(
+            "E114", where, "only data can be observed, this is random", f"to define `{name}`, use ppl.deterministic"
+        )
+    gaps = np.isnan(array := evaluate(value).array)
+    if gaps.any():
+        place = ", ".join(str(int(i)) for i in np.unravel_index(int(np.argmax(gaps)), gaps.shape))
+        at = f"value {place}" if array.ndim < 2 else f"value [{place}]"
+        raise ModelError.of(
+            "E501", where, f"{at} is NaN ({gaps.sum()} of {gaps.size} missing)", "drop the rows that are missing"
+        )
+    return replace(value, span=where)
+
+
+def deterministic(name: str, value: Any) -> Symbol:
+    """A named value computed from others; the fit reports it.
+
+    Leading dimensions that fit the enclosing plates are theirs. Raises ModelError.
+    """
+    span = caller_span()
+    state = tracing("deterministic", span)
+    _claim(state, name, span)
+    operand = as_operand(value, span).whole()
+    return Symbol.of(state.builder.deterministic(name, operand, tuple(state.plates), span, positional=True))
+
+
+def factor(name: str, value: Any) -> None:
+    """Add `value` to the log density, once for each element of the enclosing plates."""
+    span = caller_span()
+    state = tracing("factor", span)
+    _claim(state, name, span)
+    term = replace(as_operand(value, span).whole(), span=_argument(span, 1, "value"))
+    state.builder.factor(name, term, tuple(state.plates), span, positional=True)
+
+
+def param(name: str, initial: Any, support: str = "real", arguments: Sequence[Any] = ()) -> Symbol:
+    """A point estimate learned with the guide, of the shape of `initial`.
+
+    `support` is a registered support, `arguments` its arguments (`"interval"`, `(0, 1)`). Raises ModelError.
+    """
+    span = caller_span()
+    state = tracing("param", span)
+    _claim(state, name, span)
+    if state.plates:
+        raise ModelError.of(
+            "E117", span, f"parameter `{name}` inside plate `{state.plates[-1].name}`", "give it before the plate"
+        )
+    if support not in SUPPORTS:
+        near = nearest(support, SUPPORTS)
+        raise ModelError.of(
+            "E305", _argument(span, 2, "support"), f"no support `{support}`", f"did you mean `{near}`?" if near else ""
+        )
+    expressions = tuple(as_operand(argument, span).whole() for argument in arguments)
+    start = np.array(initial, dtype=float)
+    _check_initial(name, start, support, expressions, span)
+    dims = tuple(Dim(size) for size in start.shape)
+    value = start if start.ndim else start.item()
+    return Symbol.of(state.builder.param(name, value, SupportOf(support, expressions), dims, span))
+
+
+def _check_initial(name: str, start: np.ndarray, support: str, arguments: Sequence[Expr], span: Span | None) -> None:
+    record = SUPPORTS[support]
+    where = _argument(span, 1, "initial")
+    if len(arguments) != len(record.arguments):
+        wanted = ", ".join(record.arguments) or "no arguments"
+        raise ModelError.of("E305", span, f"support `{support}` takes {wanted}, {len(arguments)} given")
+    if record.discrete or start.ndim < record.event_rank or not all(a.type.static for a in arguments):
+        raise ModelError.of("E305", where, f"`{name}` cannot be learned on support `{support}` from here")
+    ends = [evaluate(argument).array for argument in arguments]
+    if not np.all(record.contains(start, *ends)):
+        raise ModelError.of("E305", where, f"the start of `{name}` must be {record.describe.format(*ends)}")
+
+
+class plate:
+    """`with plate(name, size) as n:` independent repetitions; `n` is the index, which runs over `start:start + size`.
+
+    Inside, an array whose leading dimension has the plate's length stands for its elements, as does `x[n]`.
+    """
+
+    def __init__(self, name: str, size: int, start: int = 0) -> None:
+        self._span = caller_span()
+        self._state = tracing("plate", self._span)
+        _check_name(name, self._span)
+        for what, value in (("size", size), ("start", start)):
+            _check_whole(name, what, value, self._span)
+        self._name, self._size, self._start = name, int(size), int(start)
+
+    def __enter__(self) -> Symbol:
+        if any(axis.name == self._name for axis in self._state.plates):
+            raise ModelError.of("E117", self._span, f"plate `{self._name}` is open already", "give it another name")
+        axis = self._state.builder.axis(self._name, self._size, self._start, self._span)
+        self._state.plates.append(axis)
+        return Symbol.of(construct.axis_index(axis, self._span))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._state.plates.pop()
+
+
+def _check_whole(name: str, what: str, value: Any, span: Span | None) -> None:
+    where = _argument(span, 1 if what == "size" else 2, what)
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        found = "a random value" if isinstance(value, Symbol) else f"of type {type(value).__name__}"
+        raise ModelError.of("E117", where, f"the {what} of plate `{name}` is {found}", "a whole number is expected")
+    if what == "size" and value < 0:
+        raise ModelError.of("E117", where, f"plate `{name}` has size {value}")
+
+
+@contextmanager
+def _predicting(state: Tracing) -> Iterator[None]:
+    state.builder.in_predict = True
+    try:
+        yield
+    finally:
+        state.builder.in_predict = False
+
+
+def predict() -> Any:
+    """`with predict():` what stands inside runs once for each posterior draw and is not part of the log density."""
+    span = caller_span()
+    state = tracing("predict", span)
+    if state.builder.in_predict or state.plates:
+        raise ModelError.of("E117", span, "`ppl.predict` inside a plate or another `ppl.predict`", "put it last")
+    return _predicting(state)
+
+
+def _claim(state: Tracing, name: str, span: Span | None) -> None:
+    """Names are identifiers, and each has one defining statement."""
+    _check_name(name, span)
+    for statement in (*state.builder.statements, *state.builder.predicted):
+        if statement.name == name:
+            line = f" at line {statement.span.line}" if statement.span is not None else ""
+            raise ModelError.of(
+                "E104", _argument(span, 0, "name"), f"already defined{line}", "a name has one defining statement"
+            )
+
+
+def _check_name(name: Any, span: Span | None) -> None:
+    if not isinstance(name, str) or not name.isidentifier():
+        raise ModelError.of(
+            "E113", _argument(span, 0, "name"), f"{name!r} is not a name", "letters, digits and _ are expected"
+        )
+
+
+def _argument(span: Span | None, position: int, name: str) -> Span | None:
+    """Where an argument of the call at `span` stands; the whole call where that cannot be told."""
+    parts = parts_of(span)
+    if parts is None:
+        return span
+    return parts.keyword(name) or (parts.operands[position] if position < len(parts.operands) else span)

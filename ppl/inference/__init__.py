@@ -1,0 +1,1 @@
+"""Inference: starting points, optimisers, diagnostics and the verdict."""

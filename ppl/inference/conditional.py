@@ -1,0 +1,237 @@
+"""The conditional guide of hierarchical models: q(h) times a Gaussian for the rest given h.
+
+At each h a damped Newton iteration finds the conditional mode m(h) and precision P(h) of u; the Laplace marginal
+log p(m(h), h, y) - ½ log det P(h) is what q(h) is fitted to. Where the model is Gaussian given h all of this is exact;
+importance weights on the exact joint density correct the rest. Rue, Martino and Chopin (2009) is the idea.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from ppl.inference.importance import DF, Proposal, Weighted, adapt
+from ppl.inference.psis import psis
+from ppl.inference.sparsity import BorderedFactor, factorise, find_pattern
+from ppl.inference.target import Target
+
+HALF_LOG_TWO_PI = 0.5 * np.log(2.0 * np.pi)
+_NEWTON_STEPS = 60
+_SMALL = 1e-6
+FEWEST_COPIES, FEWEST_CONDITIONALS = 4, 250
+SECONDS = 3.0
+_MEMORY = 40_000_000
+
+
+@dataclass(frozen=True)
+class Conditional:
+    """Modes m (rows, du), Cholesky factors of the precisions and Laplace marginals (rows,) at rows of h."""
+
+    modes: np.ndarray
+    factor: BorderedFactor
+    marginal: np.ndarray
+
+
+class ConditionalTarget:
+    """A target split into coordinates `h` and `u`, with `u` handled by Newton's method at each `h`."""
+
+    def __init__(self, target: Target, hyper: np.ndarray) -> None:
+        self.target = target
+        self.hyper = hyper
+        self.rest = np.setdiff1d(np.arange(target.dim), hyper)
+        middle = np.zeros(len(hyper))
+        self._pattern = find_pattern(lambda u: self._gradient(np.tile(middle, (len(u), 1)), u), len(self.rest))
+        self._warm = self._newton(middle[None], np.zeros((1, len(self.rest))))[0][0]
+
+    @property
+    def groups(self) -> int:
+        """Gradient pairs that one Hessian takes."""
+        return len(self._pattern.shifts)
+
+    def rows(self, h: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """Full vectors from their two parts."""
+        rows = np.empty((len(h), self.target.dim))
+        rows[:, self.hyper], rows[:, self.rest] = h, u
+        return rows
+
+    def blocks(self, h: np.ndarray) -> list[np.ndarray]:
+        """Rows of h in parts whose Hessians fit into memory."""
+        size = max(1, _MEMORY // (2 * self.groups * self.target.dim))
+        return [h[i : i + size] for i in range(0, len(h), size)]
+
+    def at(self, h: np.ndarray) -> Conditional:
+        """The conditional Gaussians at rows of h: (rows, dh)."""
+        u, values, factor = self._newton(h, np.tile(self._warm, (len(h), 1)))
+        marginal = values + len(self.rest) * HALF_LOG_TWO_PI - 0.5 * factor.log_det
+        return Conditional(u, factor, np.where(factor.sound & np.isfinite(marginal), marginal, -np.inf))
+
+    def marginal(self, h: np.ndarray) -> np.ndarray:
+        """Laplace marginal log densities of rows of h: (rows,)."""
+        return np.concatenate([self.at(part).marginal for part in self.blocks(h)])
+
+    def recentre(self, h: np.ndarray) -> None:
+        """Start later Newton iterations from the conditional mode at this h (dh,)."""
+        self._warm = self.at(h[None]).modes[0]
+
+    def _newton(self, h: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, BorderedFactor]:
+        """Damped Newton on every row at once; rows that have converged drop out. Modes, log joints, factors.
+
+        Convergence is judged with the precision of the step before, which then is good to the same order: where
+        the model is Gaussian given h one precision a row is all that is computed.
+        """
+        values = self.target.log_density(self.rows(h, u))
+        factor = self._factor(h, u)
+        active, current = np.arange(len(h)), factor
+        for iteration in range(_NEWTON_STEPS):
+            gradient = self._gradient(h[active], u[active])
+            step = current.solve(gradient)
+            decrement = np.sum(step * gradient, axis=1)
+            going = np.isfinite(decrement) & (decrement > _SMALL)
+            active, step = active[going], step[going]
+            if not len(active):
+                break
+            u[active], values[active] = self._line_search(h[active], u[active], values[active], step)
+            current = current.take(going)
+            if iteration or not self._settled(h[active], u[active], current):
+                current = self._factor(h[active], u[active])
+                factor.put(active, current)
+        return u, values, factor
+
+    def _settled(self, h: np.ndarray, u: np.ndarray, factor: BorderedFactor) -> bool:
+        """Whether one step has brought every row to its mode, as it does in a Gaussian."""
+        gradient = self._gradient(h, u)
+        with np.errstate(invalid="ignore"):
+            return bool(np.all(np.sum(factor.solve(gradient) * gradient, axis=1) <= _SMALL))
+
+    def _gradient(self, h: np.ndarray, u: np.ndarray) -> np.ndarray:
+        return self.target.gradient(self.rows(h, u))[:, self.rest]
+
+    def _line_search(
+        self, h: np.ndarray, u: np.ndarray, values: np.ndarray, step: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The longest of the halved steps that does not lower the density, row by row."""
+        best, found = u.copy(), values.copy()
+        open_rows, length = np.arange(len(h)), 1.0
+        while len(open_rows) and length > 1e-4:
+            trial = u[open_rows] + length * step[open_rows]
+            value = self.target.log_density(self.rows(h[open_rows], trial))
+            with np.errstate(invalid="ignore"):
+                better = value >= values[open_rows] - 1e-9 * np.abs(values[open_rows])
+                better |= ~np.isfinite(values[open_rows]) & np.isfinite(value)
+            best[open_rows[better]], found[open_rows[better]] = trial[better], value[better]
+            open_rows, length = open_rows[~better], 0.5 * length
+        return best, found
+
+    def _factor(self, h: np.ndarray, u: np.ndarray) -> BorderedFactor:
+        """Cholesky factors of minus the Hessian in u, by central differences along the pattern's groups."""
+        step = 1e-4 * (1.0 + np.abs(u))
+        shifts = self._pattern.shifts
+        offsets = shifts[None] * step[:, None, :]
+        points = np.concatenate([u[:, None] + offsets, u[:, None] - offsets], axis=1).reshape(-1, u.shape[1])
+        gradient = self._gradient(np.repeat(h, 2 * len(shifts), axis=0), points)
+        gradient = gradient.reshape(len(h), 2, len(shifts), u.shape[1])
+        with np.errstate(invalid="ignore"):
+            return factorise(self._pattern, gradient[:, 0] - gradient[:, 1], 2.0 * step)
+
+
+@dataclass(frozen=True)
+class ConditionalFit:
+    """Weighted full vectors, and how the hyperparameters fared: `hyper` is the importance sample of q(h) alone."""
+
+    weighted: Weighted
+    hyper: Weighted
+    mode: np.ndarray
+
+
+def fit_conditional(
+    conditional: ConditionalTarget, starts: np.ndarray, rng: np.random.Generator, draws: int
+) -> ConditionalFit:
+    """Fit q(h) to the Laplace marginal, draw h and then some u for each, weigh by the exact joint density."""
+    mode, factor = _hyper_mode(conditional, starts)
+    conditional.recentre(mode)
+    first = Proposal(mode, factor, DF)
+    count = _affordable(conditional, first, rng, draws // FEWEST_COPIES)
+    hyper, proposal = adapt(conditional.marginal, first, rng, rounds=4, draws=min(count, 1000 * len(mode)), strata=3)
+    copies = 2 * max(1, draws // (2 * count))
+    h = proposal.draw(rng, count)
+    log_q_h = proposal.log_density(h)
+    rows, log_q = _draw_rest(conditional, h, log_q_h, rng, copies)
+    ratios = conditional.target.log_density(rows) - log_q
+    ratios = np.where(np.isnan(ratios), -np.inf, ratios)
+    return ConditionalFit(_weighted_in_copies(rows, ratios, copies), hyper, mode)
+
+
+def _affordable(conditional: ConditionalTarget, proposal: Proposal, rng: np.random.Generator, most: int) -> int:
+    """How many conditional Gaussians can be found in `SECONDS`: measured, then a power of two times the fewest."""
+    began = time.perf_counter()
+    conditional.at(proposal.draw(rng, 20))
+    possible = 20 * SECONDS / (time.perf_counter() - began)
+    count = FEWEST_CONDITIONALS
+    while 2 * count <= min(possible, most):
+        count *= 2
+    return count
+
+
+def _weighted_in_copies(rows: np.ndarray, ratios: np.ndarray, copies: int) -> Weighted:
+    """Weights of rows that share a draw of h: the tail is judged by the mean ratio of each h, its independent unit."""
+    groups = np.logaddexp.reduce(ratios.reshape(-1, copies), axis=1) - np.log(copies)
+    smoothed, khat = psis(groups)
+    with np.errstate(invalid="ignore"):
+        within = ratios.reshape(-1, copies) - groups[:, None] - np.log(copies)
+    within = np.where(np.isfinite(within), within, -np.inf)
+    return Weighted(rows, (smoothed[:, None] + within).ravel(), ratios, khat, copies)
+
+
+def _draw_rest(
+    conditional: ConditionalTarget, h: np.ndarray, log_q_h: np.ndarray, rng: np.random.Generator, copies: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Antithetic draws of u given each h: full vectors (len(h) * copies, dim) and their log densities under the guide."""
+    du = len(conditional.rest)
+    rows, log_q = [], []
+    for part in conditional.blocks(h):
+        found = conditional.at(part)
+        half = rng.standard_normal((len(part), copies // 2, du))
+        noise = np.concatenate([half, -half], axis=1)
+        moves = [found.factor.backward(noise[:, copy]) for copy in range(copies // 2)]
+        u = np.stack([found.modes + sign * move for sign in (1, -1) for move in moves], axis=1)
+        density = 0.5 * found.factor.log_det[:, None] - 0.5 * np.sum(noise**2, axis=2) - du * HALF_LOG_TWO_PI
+        rows.append(conditional.rows(np.repeat(part, copies, axis=0), u.reshape(-1, du)))
+        log_q.append(density)
+    return np.concatenate(rows), (np.concatenate(log_q) + log_q_h[:, None]).ravel()
+
+
+def _hyper_mode(conditional: ConditionalTarget, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mode of the Laplace marginal and a Cholesky factor of its inverse curvature, by finite differences."""
+    from scipy.optimize import minimize
+
+    dim = starts.shape[1]
+    values = conditional.marginal(starts)
+    start = starts[int(np.argmax(values))]
+    step = 1e-3
+
+    def loss(h: np.ndarray) -> tuple[float, np.ndarray]:
+        points = np.concatenate([h[None], h + step * np.eye(dim), h - step * np.eye(dim)])
+        found = conditional.marginal(points)
+        if not np.all(np.isfinite(found)):
+            return 1e300, np.zeros(dim)
+        return -float(found[0]), -(found[1 : dim + 1] - found[dim + 1 :]) / (2 * step)
+
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 100, "ftol": 1e-9})
+    return found.x, _inverse_curvature(conditional, found.x)
+
+
+def _inverse_curvature(conditional: ConditionalTarget, mode: np.ndarray, step: float = 0.05) -> np.ndarray:
+    dim = len(mode)
+    pairs = [(i, j) for i in range(dim) for j in range(i, dim)]
+    basis = step * np.eye(dim)
+    points = np.concatenate([[mode + si * basis[i] + sj * basis[j] for si in (1, -1) for sj in (1, -1)] for i, j in pairs])
+    values = conditional.marginal(points).reshape(len(pairs), 4)
+    hessian = np.zeros((dim, dim))
+    for (i, j), (pp, pm, mp, mm) in zip(pairs, values, strict=True):
+        hessian[i, j] = hessian[j, i] = -(pp - pm - mp + mm) / (4 * step * step)
+    hessian = np.where(np.isfinite(hessian), hessian, np.eye(dim))
+    roots, vectors = np.linalg.eigh(hessian)
+    roots = np.clip(roots, 0.05, 1e8)  # a hyperparameter's sd in unconstrained space is a few units at most
+    return np.linalg.cholesky((vectors / roots) @ vectors.T)

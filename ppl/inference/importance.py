@@ -1,0 +1,181 @@
+"""Importance correction: weights against the exact density, and adaptive rounds that improve the proposal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ppl.inference.psis import psis, threshold
+
+HALF_LOG_TWO_PI = 0.5 * np.log(2.0 * np.pi)
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A multivariate Student-t (normal where `df` is infinite) with location `mean` and scale `factor factor'`."""
+
+    mean: np.ndarray
+    factor: np.ndarray
+    df: float = np.inf
+
+    def draw(self, rng: np.random.Generator, draws: int) -> np.ndarray:
+        """Antithetic pairs: (draws, dim), `draws` even."""
+        half = rng.standard_normal((draws // 2, len(self.mean)))
+        noise = np.concatenate([half, -half])
+        if np.isfinite(self.df):
+            mixing = rng.chisquare(self.df, draws // 2) / self.df
+            noise = noise / np.sqrt(np.concatenate([mixing, mixing]))[:, None]
+        return self.mean + noise @ self.factor.T
+
+    def log_density(self, rows: np.ndarray) -> np.ndarray:
+        from scipy.special import gammaln
+
+        dim = len(self.mean)
+        standard = np.linalg.solve(self.factor, (rows - self.mean).T)
+        square = np.sum(standard**2, axis=0)
+        log_det = np.linalg.slogdet(self.factor)[1]
+        if not np.isfinite(self.df):
+            return -0.5 * square - log_det - dim * HALF_LOG_TWO_PI
+        half = 0.5 * (self.df + dim)
+        constant = gammaln(half) - gammaln(0.5 * self.df) - 0.5 * dim * np.log(self.df * np.pi)
+        return constant - log_det - half * np.log1p(square / self.df)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A mixture of proposals; draws are stratified, so each component gives its share."""
+
+    components: tuple[Proposal, ...]
+    weights: tuple[float, ...]
+
+    @property
+    def mean(self) -> np.ndarray:
+        return sum((w * c.mean for w, c in zip(self.weights, self.components, strict=True)), np.zeros_like(self.components[0].mean))
+
+    def draw(self, rng: np.random.Generator, draws: int) -> np.ndarray:
+        counts = [2 * round(0.5 * draws * weight) for weight in self.weights[1:]]
+        counts = [draws - sum(counts), *counts]
+        return np.concatenate([c.draw(rng, n) for c, n in zip(self.components, counts, strict=True)])
+
+    def log_density(self, rows: np.ndarray) -> np.ndarray:
+        parts = [np.log(w) + c.log_density(rows) for w, c in zip(self.weights, self.components, strict=True)]
+        return np.logaddexp.reduce(parts, axis=0)
+
+
+AnyProposal = Proposal | Mixture
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """Rows with self-normalised smoothed log weights, their k-hat, effective number and the evidence estimate."""
+
+    rows: np.ndarray
+    log_weights: np.ndarray
+    log_ratios: np.ndarray
+    khat: float
+    copies: int = 1
+
+    @property
+    def effective(self) -> float:
+        return float(1.0 / np.sum(np.exp(2.0 * self.log_weights)))
+
+    @property
+    def log_evidence(self) -> float:
+        top = self.log_ratios.max()
+        return float(top + np.log(np.mean(np.exp(self.log_ratios - top))))
+
+    @property
+    def good(self) -> bool:
+        return self.khat < threshold(len(self.rows))
+
+    def moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Weighted mean (dim,) and covariance (dim, dim)."""
+        weights = np.exp(self.log_weights)
+        mean = weights @ self.rows
+        centred = self.rows - mean
+        return mean, (centred * weights[:, None]).T @ centred
+
+
+def weigh(log_density: Callable[[np.ndarray], np.ndarray], proposal: AnyProposal, rng: np.random.Generator, draws: int) -> Weighted:
+    """Draws of a proposal weighted by the exact density; where it is not finite the weight is zero."""
+    rows = proposal.draw(rng, draws)
+    ratios = log_density(rows) - proposal.log_density(rows)
+    ratios = np.where(np.isnan(ratios), -np.inf, ratios)
+    smoothed, khat = psis(ratios)
+    return Weighted(rows, smoothed, ratios, khat)
+
+
+def adapt(
+    log_density: Callable[[np.ndarray], np.ndarray],
+    first: AnyProposal,
+    rng: np.random.Generator,
+    rounds: int,
+    draws: int,
+    strata: int = 1,
+) -> tuple[Weighted, AnyProposal]:
+    """Rounds of importance sampling, each proposal matched to the last round's weighted draws.
+
+    A proposal is a Student-t with a wider one behind it; with `strata` above 1 the draws are cut along their longest
+    axis and each part gets its own, which follows a skewed density. The round with the most effective draws wins;
+    it stops early when the effective number no longer grows.
+    """
+    best = weigh(log_density, first, rng, draws)
+    winner, last = first, best
+    for _ in range(rounds):
+        following = _matched(last, strata)
+        if following is None:
+            break
+        last = weigh(log_density, following, rng, draws)
+        grown = last.effective > 1.05 * best.effective
+        if last.effective > best.effective:
+            best, winner = last, following
+        if not grown:
+            break
+    return best, winner
+
+
+DF = 6.0
+WIDE_SHARE, WIDENING = 0.1, 2.5
+
+
+def _matched(weighted: Weighted, strata: int) -> Mixture | None:
+    """Student-t components with the moments of the weighted rows, or of each part of them, and a wide one behind."""
+    rows, weights = weighted.rows, np.exp(weighted.log_weights)
+    dim = rows.shape[1]
+    if weighted.effective < 4.0 * dim * strata:
+        strata = 1
+    mean, covariance = weighted.moments()
+    covariance = covariance + 1e-12 * np.diag(np.diag(covariance))
+    if weighted.effective < 2.0 * dim:
+        covariance = np.diag(np.diag(covariance))
+    parts = [(1.0, mean, covariance)] if strata == 1 else _cut(rows, weights, mean, covariance, strata)
+    components, shares = [], []
+    try:
+        for share, centre, spread in parts:
+            components.append(Proposal(centre, np.linalg.cholesky(spread * (DF - 2.0) / DF), DF))
+            shares.append(share * (1.0 - WIDE_SHARE))
+        components.append(Proposal(mean, WIDENING * np.linalg.cholesky(covariance), DF))
+    except np.linalg.LinAlgError:
+        return None
+    return Mixture(tuple(components), (*shares, WIDE_SHARE))
+
+
+def _cut(
+    rows: np.ndarray, weights: np.ndarray, mean: np.ndarray, covariance: np.ndarray, strata: int
+) -> list[tuple[float, np.ndarray, np.ndarray]]:
+    """Shares, means and covariances of parts of equal weight along the longest axis of the weighted rows."""
+    scale = np.sqrt(np.diag(covariance))
+    axis = np.linalg.eigh(covariance / np.outer(scale, scale))[1][:, -1]
+    order = np.argsort((rows - mean) / scale @ axis)
+    edges = np.searchsorted(np.cumsum(weights[order]), np.linspace(0.0, 1.0, strata + 1)[1:-1])
+    parts = []
+    for members in np.split(order, edges):
+        share = weights[members].sum()
+        centre = weights[members] @ rows[members] / share
+        centred = rows[members] - centre
+        spread = (centred * weights[members, None]).T @ centred / share
+        # a part is narrower than the whole along the axis; a quarter of the whole keeps the joints covered
+        parts.append((float(share), centre, spread + 0.25 * covariance))
+    return parts

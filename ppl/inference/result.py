@@ -1,0 +1,60 @@
+"""What inference hands over: weighted draws of the latents, how they came about, and how far to trust them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ppl.guides import Guide
+from ppl.model.plan import Plan
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How far a fit can be trusted.
+
+    `level` is "trusted", "care" or "not trusted"; `reasons` say why, in plain words, one finding each; `advice` says what
+    to try. `khat` is the Pareto shape of the importance weights (None where it cannot be had).
+    """
+
+    level: str
+    reasons: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
+    khat: float | None = None
+
+    def __str__(self) -> str:
+        words = {"trusted": "Trusted", "care": "Usable with care", "not trusted": "Not trusted"}[self.level]
+        parts = [f"{words}: {'; '.join(self.reasons)}." if self.reasons else f"{words}."]
+        parts += [f"{advice[0].upper()}{advice[1:]}." for advice in self.advice]
+        return " ".join(parts)
+
+
+@dataclass(frozen=True)
+class InferenceResult:
+    """The outcome of one fit.
+
+    `values` holds constrained draws (draws, *shape) of every latent site, `log_weights` (draws,) their
+    self-normalised log importance weights, or None for equal ones. `points` are the learned parameters. `elbo` and
+    `elbo_mcse` are in nats; `log_evidence` is the importance-sampling estimate of log p(data), None
+    where there is none. `history` is the ELBO along the optimisation; `steps` its length in gradient evaluations.
+    """
+
+    plan: Plan
+    guide: Guide
+    parameters: np.ndarray
+    method: str
+    values: dict[str, np.ndarray]
+    log_weights: np.ndarray | None
+    points: dict[str, np.ndarray]
+    elbo: float
+    elbo_mcse: float
+    log_evidence: float | None
+    history: np.ndarray
+    steps: int
+    seconds: float
+    converged: bool
+    stopped: str
+    verdict: Verdict
+    seed: int
+    notes: tuple[str, ...] = field(default=())

@@ -1,0 +1,209 @@
+"""Which second derivatives vanish, how few gradients find the others, and a Cholesky factor that keeps the zeros.
+
+Few variables (fixed effects) touch nearly everything; the others fall into small components (one group's effects)
+that do not touch each other. Ordered components first, the precision is block diagonal with a border.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A symmetric sparsity pattern over `dim` variables.
+
+    `border` are the variables that touch many others; `components` hold the rest, grouped by size, as index arrays
+    (count, size). Columns are differenced together in groups: `shifts` (groups, dim) has a one for each member and
+    `owner` (dim,) is each column's group.
+    """
+
+    dim: int
+    border: np.ndarray
+    components: tuple[np.ndarray, ...]
+    shifts: np.ndarray
+    owner: np.ndarray
+
+
+def find_pattern(gradient: Callable[[np.ndarray], np.ndarray], dim: int, seed: int = 0) -> Pattern:
+    """Probe a gradient at two random points, all columns one by one: 2 dim rows a point."""
+    rng = np.random.default_rng(seed)
+    mask = np.eye(dim, dtype=bool)
+    for _ in range(2):
+        centre = 0.1 * rng.standard_normal(dim)
+        offsets = 1e-3 * np.eye(dim)
+        difference = np.abs(gradient(centre + offsets) - gradient(centre - offsets))
+        mask |= ~(difference <= 1e-9 * difference.max(initial=1e-300))
+    return pattern_of(mask | mask.T)
+
+
+def pattern_of(mask: np.ndarray) -> Pattern:
+    """The border, the components and the groups of a symmetric boolean mask (dim, dim)."""
+    degree = mask.sum(axis=0)
+    is_border = degree > max(8, 1.5 * float(np.median(degree)))
+    sparse = mask & ~is_border[:, None] & ~is_border[None, :]
+    components = _components(sparse, np.flatnonzero(~is_border))
+    owner = _colour(sparse, np.flatnonzero(~is_border))
+    border = np.flatnonzero(is_border)
+    owner[border] = owner.max(initial=-1) + 1 + np.arange(len(border))
+    shifts = (owner[None, :] == np.arange(owner.max() + 1)[:, None]).astype(float)
+    sizes = sorted({len(c) for c in components})
+    by_size = tuple(np.array([c for c in components if len(c) == size]) for size in sizes)
+    return Pattern(len(mask), border, by_size, shifts, owner)
+
+
+def _components(mask: np.ndarray, members: np.ndarray) -> list[np.ndarray]:
+    """Connected components of the members under the mask."""
+    left, found = set(members.tolist()), []
+    while left:
+        frontier = {min(left)}
+        component: set[int] = set()
+        while frontier:
+            component |= frontier
+            reached = np.flatnonzero(mask[sorted(frontier)].any(axis=0))
+            frontier = (set(reached.tolist()) & left) - component
+        left -= component
+        found.append(np.array(sorted(component)))
+    return found
+
+
+def _colour(mask: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """Groups of columns no row of which has two of them, greedily."""
+    owner = np.full(len(mask), -1)
+    taken: list[np.ndarray] = []
+    for column in members:
+        free = [group for group, used in enumerate(taken) if not np.any(used & mask[:, column])]
+        if not free:
+            taken.append(np.zeros(len(mask), dtype=bool))
+            free = [len(taken) - 1]
+        owner[column] = free[0]
+        taken[free[0]] |= mask[:, column]
+    return owner
+
+
+@dataclass(frozen=True)
+class BorderedFactor:
+    """Cholesky factors L of bordered block-diagonal precisions P = L L', one for each row.
+
+    `blocks` and `couplings` hold for each component size the factors (rows, count, size, size) and L⁻¹ times the border
+    columns (rows, count, size, border); `corner` (rows, border, border) factors the Schur complement. `sound` (rows,) is
+    False where a precision was not positive definite and has been mended.
+    """
+
+    pattern: Pattern
+    blocks: tuple[np.ndarray, ...]
+    couplings: tuple[np.ndarray, ...]
+    corner: np.ndarray
+    sound: np.ndarray
+
+    @property
+    def log_det(self) -> np.ndarray:
+        """log det P: (rows,)."""
+        total = _log_diagonal(self.corner)
+        for block in self.blocks:
+            total = total + _log_diagonal(block).sum(axis=1)
+        return 2.0 * total
+
+    def forward(self, vectors: np.ndarray) -> np.ndarray:
+        """L⁻¹ v for vectors (rows, dim), in the pattern's own order of variables."""
+        out = np.empty_like(vectors)
+        corner = vectors[:, self.pattern.border]
+        for members, block, coupling in zip(self.pattern.components, self.blocks, self.couplings, strict=True):
+            part = _lower_solve(block, vectors[:, members][..., None])[..., 0]
+            out[:, members] = part
+            corner = corner - np.einsum("rcsb,rcs->rb", coupling, part)
+        out[:, self.pattern.border] = _lower_solve(self.corner, corner[..., None])[..., 0]
+        return out
+
+    def backward(self, vectors: np.ndarray) -> np.ndarray:
+        """L'⁻¹ v: turns standard normal noise into draws with precision P."""
+        out = np.empty_like(vectors)
+        corner = _upper_solve(self.corner, vectors[:, self.pattern.border][..., None])[..., 0]
+        out[:, self.pattern.border] = corner
+        for members, block, coupling in zip(self.pattern.components, self.blocks, self.couplings, strict=True):
+            part = vectors[:, members] - np.einsum("rcsb,rb->rcs", coupling, corner)
+            out[:, members] = _upper_solve(block, part[..., None])[..., 0]
+        return out
+
+    def solve(self, vectors: np.ndarray) -> np.ndarray:
+        """P⁻¹ v for vectors (rows, dim)."""
+        return self.backward(self.forward(vectors))
+
+    def take(self, rows: np.ndarray) -> BorderedFactor:
+        """The factors of some rows."""
+        blocks = tuple(block[rows] for block in self.blocks)
+        couplings = tuple(coupling[rows] for coupling in self.couplings)
+        return BorderedFactor(self.pattern, blocks, couplings, self.corner[rows], self.sound[rows])
+
+    def put(self, rows: np.ndarray, other: BorderedFactor) -> None:
+        """Overwrite the factors of some rows."""
+        for mine, theirs in zip((*self.blocks, *self.couplings), (*other.blocks, *other.couplings), strict=True):
+            mine[rows] = theirs
+        self.corner[rows], self.sound[rows] = other.corner, other.sound
+
+
+def factorise(pattern: Pattern, differences: np.ndarray, steps: np.ndarray) -> BorderedFactor:
+    """Factors of minus the Hessians, from gradient differences (rows, groups, dim) over moves of `steps` (rows, dim)."""
+
+    def entries(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        return -differences[:, pattern.owner[columns], rows] / steps[:, columns]
+
+    border = pattern.border
+    corner = _symmetric(entries(border[:, None], border[None, :]))
+    sound = np.ones(len(steps), dtype=bool)
+    blocks, couplings = [], []
+    for members in pattern.components:
+        block, fine = _cholesky(_symmetric(entries(members[:, :, None], members[:, None, :])))
+        coupling = _lower_solve(block, entries(members[:, :, None], border[None, None, :]))
+        corner = corner - np.einsum("rcsa,rcsb->rab", coupling, coupling)
+        sound &= fine.all(axis=1)
+        blocks.append(block)
+        couplings.append(coupling)
+    factor, fine = _cholesky(corner)
+    return BorderedFactor(pattern, tuple(blocks), tuple(couplings), factor, sound & fine)
+
+
+def _symmetric(matrices: np.ndarray) -> np.ndarray:
+    return 0.5 * (matrices + np.swapaxes(matrices, -1, -2))
+
+
+def _log_diagonal(factors: np.ndarray) -> np.ndarray:
+    return np.sum(np.log(np.diagonal(factors, axis1=-2, axis2=-1)), axis=-1)
+
+
+def _cholesky(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Factors (…, n, n), of a nearby positive definite matrix where one is not; and whether each was."""
+    finite = np.isfinite(matrices).all(axis=(-1, -2))
+    matrices = np.where(finite[..., None, None], matrices, np.eye(matrices.shape[-1]))
+    if matrices.shape[-1] == 1:
+        fine = matrices[..., 0, 0] > 0
+        return np.sqrt(np.maximum(np.abs(matrices), 1e-300)), finite & fine
+    try:
+        return np.linalg.cholesky(matrices), finite
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(matrices)
+        fine = values[..., 0] > 0
+        mended = np.maximum(np.abs(values), 1e-8 * np.abs(values).max(axis=-1, keepdims=True) + 1e-300)
+        better = (vectors * np.where(fine[..., None], values, mended)[..., None, :]) @ np.swapaxes(vectors, -1, -2)
+        return np.linalg.cholesky(_symmetric(better)), finite & fine
+
+
+def _lower_solve(factors: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """L⁻¹ R for batches (…, n, n) and (…, n, m)."""
+    size = factors.shape[-1]
+    if size > 8:
+        return np.linalg.solve(factors, right)
+    out = np.empty(np.broadcast_shapes(right.shape, (*factors.shape[:-1], right.shape[-1])))
+    for i in range(size):
+        known = np.einsum("...k,...km->...m", factors[..., i, :i], out[..., :i, :])
+        out[..., i, :] = (right[..., i, :] - known) / factors[..., i, i, None]
+    return out
+
+
+def _upper_solve(factors: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """L'⁻¹ R for batches of lower factors."""
+    flipped = np.swapaxes(factors, -1, -2)[..., ::-1, ::-1]
+    return _lower_solve(flipped, right[..., ::-1, :])[..., ::-1, :]

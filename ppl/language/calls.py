@@ -1,0 +1,159 @@
+"""Whether every call, type and guide note of a program exists.
+
+| code | what |
+| --- | --- |
+| E105 | not a distribution |
+| E106 | not a function |
+| E108 | not a type |
+| E109 | not a guide note |
+| E110 | a text where a value should be |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
+
+from ppl.distributions.base import DISTRIBUTIONS
+from ppl.errors import Diagnostic
+from ppl.functions.base import FUNCTIONS
+from ppl.language import syntax
+from ppl.language.scopes import Scopes
+from ppl.language.vocabulary import (
+    COMBINATORS,
+    FOREIGN_WARNINGS,
+    FORMS,
+    NOTES,
+    TAKES_DISTRIBUTIONS,
+    known_types,
+    own_distribution,
+)
+from ppl.language.walk import Placed, children, expressions, statements
+from ppl.source import nearest
+
+
+def check_calls(program: syntax.Program, scopes: Scopes) -> list[Diagnostic]:
+    """All errors of calls, types and notes; two functions of one name too."""
+    checker = _Checker(_Names.of(program), scopes)
+    found = list(_repeated_functions(program))
+    for placed in statements(program):
+        found.extend(checker.statement(placed))
+    return found
+
+
+@dataclass(frozen=True)
+class _Names:
+    """What may be called."""
+
+    distributions: frozenset[str]
+    functions: frozenset[str]
+    submodels: frozenset[str]
+
+    @classmethod
+    def of(cls, program: syntax.Program) -> _Names:
+        own = [s.name.name for s in program.statements if isinstance(s, syntax.Def | syntax.Net)]
+        submodels = [s.name.name for s in program.statements if isinstance(s, syntax.Submodel | syntax.Use)]
+        distributions = frozenset(DISTRIBUTIONS) | frozenset(COMBINATORS)
+        return cls(distributions, frozenset(FUNCTIONS) | FORMS | frozenset(own), frozenset(submodels))
+
+
+def _repeated_functions(program: syntax.Program) -> Iterator[Diagnostic]:
+    first: dict[str, syntax.Name] = {}
+    for statement in program.statements:
+        if isinstance(statement, syntax.Def | syntax.Net | syntax.Submodel | syntax.Use):
+            name = statement.name
+            earlier = first.setdefault(name.name, name)
+            if earlier is not name:
+                found = f"already defined at line {earlier.span.line}"
+                yield Diagnostic("E104", name.span, found, "a name has one defining statement")
+
+
+@dataclass(frozen=True)
+class _Checker:
+    names: _Names
+    scopes: Scopes
+
+    def statement(self, placed: Placed) -> Iterator[Diagnostic]:
+        statement = placed.statement
+        if isinstance(statement, syntax.Data | syntax.Param):
+            yield from _type(statement.type)
+        for part in expressions(statement):
+            if isinstance(part, syntax.Note):
+                yield from self.note(part, placed)
+            elif isinstance(statement, syntax.Sample) and part is statement.distribution:
+                yield from self.distribution(part, placed)
+            else:
+                yield from self.value(part, placed, texts=isinstance(statement, syntax.Net))
+
+    def note(self, note: syntax.Note, placed: Placed) -> Iterator[Diagnostic]:
+        if note.name not in NOTES:
+            yield Diagnostic("E109", note.span, f"`@{note.name}` is not a guide note", _meant(note.name, NOTES, "@"))
+        for argument in (*note.arguments, *note.keywords):
+            yield from self.value(argument, placed, texts=True)
+
+    def distribution(self, expression: syntax.Node, placed: Placed) -> Iterator[Diagnostic]:
+        if isinstance(expression, syntax.Conditional):
+            yield from self.distribution(expression.then, placed)
+            yield from self.value(expression.condition, placed)
+            yield from self.distribution(expression.otherwise, placed)
+        elif not isinstance(expression, syntax.Call):
+            yield Diagnostic("E105", expression.span, "not a distribution", "`~` draws from one; `=` defines a value")
+        else:
+            name = expression.function.name
+            if name not in self.names.distributions | self.names.submodels:
+                yield self._unknown_distribution(expression.function)
+            yield from self._arguments(expression, placed)
+
+    def value(self, expression: syntax.Node, placed: Placed, texts: bool = False) -> Iterator[Diagnostic]:
+        if isinstance(expression, syntax.Text) and not texts:
+            yield Diagnostic("E110", expression.span, "a text is not a value")
+        if isinstance(expression, syntax.Call):
+            name = expression.function.name
+            if name not in self.names.functions:
+                yield self._unknown_function(expression.function, placed)
+            yield from self._arguments(expression, placed, texts)
+        else:
+            for part in children(expression):
+                yield from self.value(part, placed, texts)
+
+    def _arguments(self, call: syntax.Call, placed: Placed, texts: bool = False) -> Iterator[Diagnostic]:
+        """Arguments of a call: values, and distributions where it takes them."""
+        positions = TAKES_DISTRIBUTIONS.get(call.function.name, slice(0, 0))
+        distributions = call.positional[positions]
+        for argument in (*call.positional, *call.keywords):
+            if argument in distributions:
+                yield from self.distribution(argument, placed)
+            else:
+                yield from self.value(argument, placed, texts)
+
+    def _unknown_distribution(self, function: syntax.Name) -> Diagnostic:
+        name = function.name
+        own = own_distribution(name, self.names.distributions)
+        expected = FOREIGN_WARNINGS.get(name) or (f"did you mean `{own}`?" if own else "")
+        if name in self.names.functions and not expected:
+            expected = "it is a function: `=` defines a value"
+        expected = expected or _meant(name, self.names.distributions | self.names.submodels)
+        return Diagnostic("E105", function.span, f"`{name}` is not a distribution", expected)
+
+    def _unknown_function(self, function: syntax.Name, placed: Placed) -> Diagnostic:
+        name = function.name
+        if name in self.names.distributions:
+            expected = f"it is a distribution: draw with `x ~ {name}(…)`"
+        elif name in self.names.submodels:
+            expected = f"it is a submodel: call it as `x ~ {name}(…)`"
+        elif self.scopes.find(name, placed) is not None:
+            expected = f"indices stand in brackets: `{name}[…]`"
+        else:
+            expected = _meant(name, self.names.functions)
+        return Diagnostic("E106", function.span, f"`{name}` is not a function", expected)
+
+
+def _type(type_: syntax.TypeExpression) -> Iterator[Diagnostic]:
+    name = type_.name
+    if name.name not in known_types():
+        yield Diagnostic("E108", name.span, f"`{name.name}` is not a type", _meant(name.name, known_types()))
+
+
+def _meant(name: str, known: Set[str], prefix: str = "") -> str:
+    close = nearest(name, known)
+    return f"did you mean `{prefix}{close}`?" if close else ""

@@ -1,0 +1,253 @@
+"""From ordered statements and bound data to the model: what each statement means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ppl.axes import Axis
+from ppl.errors import DataError, Diagnostic, ModelError
+from ppl.language import parameters, syntax
+from ppl.language.binding import bind, declarations
+from ppl.language.meaning import Scope, Unknown, not_yet
+from ppl.language.order import Step, ordered
+from ppl.language.walk import expressions, reads, target_of
+from ppl.model import construct
+from ppl.model.builder import Builder
+from ppl.model.expressions import Expr
+from ppl.model.model import Model, Note
+
+
+def bind_program(
+    program: syntax.Program, data: Mapping[str, Any], base: int, absent: bool
+) -> tuple[Model, dict[str, Any]]:
+    """The model of a checked program with every shape known, and its data.
+
+    With `absent` observed data may be missing; their sites are then latent. Raises `DataError` for the data and
+    `ModelError` with every problem of the statements.
+    """
+    steps = ordered(program)
+    outcomes = frozenset(_observed_names(program, steps)) if absent else frozenset()
+    bound = bind(program, data, base, outcomes)
+    return Lowering(program, steps, bound, outcomes).model(), bound
+
+
+def _observed_names(program: syntax.Program, steps: tuple[Step, ...]) -> set[str]:
+    declared = declarations(program)
+    statements = [step.statement for step in _with_bodies(steps) if step.scope == "model"]
+    targets = {s.target.name.name for s in statements if isinstance(s, syntax.Sample)}
+    return targets & declared.keys()
+
+
+def _with_bodies(steps: Iterable[Step]) -> Iterator[Step]:
+    for step in steps:
+        yield step
+        yield from _with_bodies(step.body)
+
+
+class Lowering:
+    """Goes through the steps and builds; collects the errors of all of them."""
+
+    def __init__(
+        self, program: syntax.Program, steps: tuple[Step, ...], bound: Mapping[str, Any], outcomes: frozenset[str]
+    ) -> None:
+        self._steps = steps
+        self._bound = bound
+        self._builder = Builder(program.source.name)
+        self._declared = declarations(program)
+        self._values: dict[str, Expr | None] = {}
+        self._data: dict[str, Expr] = {}
+        self._functions = {s.name.name: s for s in program.statements if isinstance(s, syntax.Def)}
+        self._errors: list[Diagnostic] = []
+        self._unknown: list[Unknown] = []
+        self._released = outcomes - bound.keys()
+
+    def model(self) -> Model:
+        self._go_through(self._steps)
+        if self._errors:
+            raise ModelError(self._errors)
+        if self._unknown:
+            found = [(unknown, f"`{unknown.name}` is not in the data, but read here") for unknown in self._unknown]
+            raise DataError([Diagnostic("E511", unknown.span, text) for unknown, text in found])
+        return self._builder.model()
+
+    def _go_through(self, steps: Iterable[Step]) -> None:
+        for step in steps:
+            try:
+                _STATEMENTS[type(step.statement)](self, step, step.statement)
+            except Unknown as unknown:
+                self._unknown.append(unknown)
+                self._fail(step)
+            except ModelError as error:
+                self._errors.extend(error.diagnostics)
+                self._fail(step)
+
+    def _fail(self, step: Step) -> None:
+        for key in step.defines:
+            self._values[key] = None
+
+    def _scope(self, step: Step) -> tuple[Scope, tuple[Axis, ...]]:
+        """The names that a step sees, and the plates around it, its own left side's included."""
+        scope = Scope(self._values, step.locals, functions=self._functions)
+        axes: list[Axis] = []
+        target = step.statement.target if isinstance(step.statement, _TARGETED) else None
+        own = [index for index in target.indices if isinstance(index, syntax.Binder)] if target else []
+        for binder in (*step.binders, *own):
+            start, size = scope.range(binder.range)
+            axes.append(self._axis(binder, start, size))
+            scope = scope.with_index(binder, axes[-1])
+        return scope, tuple(axes)
+
+    def _axis(self, binder: syntax.Binder, start: int, size: int) -> Axis:
+        """Plates are told apart by index and range: the same index over another range is another plate."""
+        name, extent = binder.name.name, binder.range.span.text
+        if self._builder.has_axis(name, size, start):
+            name = f"{name} in {extent}"
+        return self._builder.axis(name, size, start, binder.span, extent)
+
+    # One method a statement ----------------------------------------------------------------------
+
+    def _data_declaration(self, step: Step, statement: syntax.Data) -> None:
+        labels = [parameters.label(dimension) for dimension in statement.type.dimensions]
+        for name in statement.names:
+            if statement.missing:
+                raise not_yet(statement.span, "`missing` data")
+            if name.name in self._bound:
+                value = np.asarray(self._bound[name.name])
+                self._values[name.name] = construct.data(name.name, value, name.span, labels)
+
+    def _param(self, step: Step, statement: syntax.Param) -> None:
+        scope, _ = self._scope(step)
+        support, dims = parameters.declared(scope, statement.type)
+        start = parameters.start(scope, statement, support, dims)
+        self._values[statement.name.name] = self._builder.param(
+            statement.name.name, start, support, dims, statement.name.span
+        )
+
+    def _sample(self, step: Step, statement: syntax.Sample) -> None:
+        scope, axes = self._scope(step)
+        name = statement.target.name
+        use = scope.distribution(statement.distribution)
+        notes = [_note(note) for note in step.notes]
+        plates = self._target_axes(statement.target, axes, scope)
+        self._builder.in_predict = step.scope == "predict"
+        data = name.name in self._declared and not self._builder.in_predict
+        observed = self._observed(statement.target, plates, scope) if data else None
+        value = self._builder.sample(
+            name.name, use, plates, observed, statement.target.span, notes, release=name.name in self._released
+        )
+        if not data or name.name not in self._bound:
+            self._values[step.key or name.name] = value
+
+    def _observed(self, target: syntax.Target, plates: tuple[Axis, ...], scope: Scope) -> Expr:
+        """The data left of `~`, indexed as it is written; a stand-in of the declared shape where it is absent."""
+        name = target.name.name
+        value = self._values.get(name)
+        if name in self._released:
+            declared = self._declared[name]
+            shape = [scope.number(length, "a length") for length in declared.lengths]
+            value = construct.data(
+                name, np.zeros(shape), target.name.span, [parameters.label(d) for d in declared.lengths]
+            )
+        if value is None:
+            raise Unknown(name, target.name.span)
+        indices = [scope.expression(i.name if isinstance(i, syntax.Binder) else i) for i in target.indices]
+        return construct.index(replace(value, span=target.name.span), indices, target.span) if indices else value
+
+    def _target_axes(self, target: syntax.Target, axes: tuple[Axis, ...], scope: Scope) -> tuple[Axis, ...]:
+        """The plates in the order in which the left side names them."""
+        written = []
+        for index in target.indices:
+            node = index.name if isinstance(index, syntax.Binder) else index
+            if isinstance(node, syntax.Name) and node.name in scope.indices:
+                written.append(scope.indices[node.name])
+            else:
+                raise ModelError.of(
+                    "E107", index.span, "left of `~` and `=` an index must be one of the enclosing plates'"
+                )
+        return tuple(written) if set(written) == set(axes) else axes
+
+    def _assign(self, step: Step, statement: syntax.Assign) -> None:
+        scope, axes = self._scope(step)
+        value = scope.expression(statement.value)
+        local = bool(axes) and not statement.target.indices
+        if local or (value.type.static and step.scope == "model"):
+            plates = self._target_axes(statement.target, axes, scope) if not local else ()
+            self._values[step.key] = construct.lift(value, plates)
+            return
+        self._builder.in_predict = step.scope == "predict"
+        plates = self._target_axes(statement.target, axes, scope)
+        self._values[step.key] = self._builder.deterministic(
+            statement.target.name.name, value, plates, statement.target.span
+        )
+
+    def _factor(self, step: Step, statement: syntax.Factor) -> None:
+        scope, axes = self._scope(step)
+        self._builder.in_predict = False
+        value = scope.expression(statement.value)
+        plates = self._target_axes(statement.target, axes, scope)
+        self._builder.factor(statement.target.name.name, value, plates, statement.span)
+        self._values[step.key] = construct.lift(value, plates)
+
+    def _scan(self, step: Step, statement: syntax.Scan) -> None:
+        """A scan in which no value depends on its own past is a plate: what it looks back on is known."""
+        past = next(_recurrent(step, self._released), None)
+        if past is not None:
+            raise not_yet(statement.header, f"a `scan` in which `{past}` depends on its own past")
+        around, notes = (*step.binders, statement.binder), step.notes
+        self._go_through(
+            replace(inner, binders=(*around, *inner.binders), notes=(*notes, *inner.notes)) for inner in step.body
+        )
+
+    def _declared_elsewhere(self, step: Step, statement: syntax.Statement) -> None:
+        """`def`s are inlined where they are called."""
+
+    def _later(self, step: Step, statement: syntax.Statement) -> None:
+        names = {syntax.Net: "`net`", syntax.Submodel: "`model`", syntax.Use: "`use`"}
+        raise not_yet(statement.span, names[type(statement)])
+
+
+_TARGETED = (syntax.Sample, syntax.Assign, syntax.Factor)
+
+_STATEMENTS: dict[type[syntax.Statement], Callable[[Lowering, Step, Any], None]] = {
+    syntax.Data: Lowering._data_declaration,
+    syntax.Param: Lowering._param,
+    syntax.Sample: Lowering._sample,
+    syntax.Assign: Lowering._assign,
+    syntax.Factor: Lowering._factor,
+    syntax.Def: Lowering._declared_elsewhere,
+    syntax.Scan: Lowering._scan,
+    syntax.Net: Lowering._later,
+    syntax.Submodel: Lowering._later,
+    syntax.Use: Lowering._later,
+}
+
+
+def _recurrent(scan: Step, released: frozenset[str]) -> Iterator[str]:
+    """Names in the body of a scan that are read before their own statement: each needs its earlier iterations.
+
+    Observed data are known, unless `released`.
+    """
+    pending = {key for step in scan.body for key in (*step.defines, *_drawn(step, released))}
+    for step in scan.body:
+        for expression in expressions(step.statement):
+            for name, _ in reads(expression):
+                if step.locals.get(name.name, name.name) in pending:
+                    yield name.name
+        pending -= {*step.defines, *_drawn(step, released)}
+
+
+def _drawn(step: Step, released: frozenset[str]) -> frozenset[str]:
+    """The released outcome that a step draws."""
+    target = target_of(step.statement)
+    return released & {target.name.name} if target is not None else frozenset()
+
+
+def _note(note: syntax.Note) -> Note:
+    known = {"score", "enumerate", "centered", "noncentered"}
+    if note.name not in known:
+        raise not_yet(note.span, f"the note `@{note.name}`")
+    return Note(note.name, (), note.span)

@@ -1,0 +1,193 @@
+"""The middle: an immutable `Model` of statements over named axes, with every shape known.
+
+A door (text or Python) builds one when data are bound; everything after reads it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ppl.axes import Axis
+from ppl.distributions import Distribution
+from ppl.model.expressions import Dim, Expr, Type, values_read
+from ppl.source import Span
+
+
+@dataclass(frozen=True)
+class DistributionUse:
+    """A distribution with its arguments, by parameter name. The family may be one that a combinator made."""
+
+    family: Distribution
+    arguments: dict[str, Expr]
+    span: Span | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.family.name
+
+    @property
+    def expressions(self) -> tuple[Expr, ...]:
+        return tuple(self.arguments.values())
+
+
+@dataclass(frozen=True)
+class SupportOf:
+    """The support of one site's values: a registered support and the expressions of its arguments."""
+
+    name: str
+    arguments: tuple[Expr, ...] = ()
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a user asked for a statement: `@score`, `@point`, … with its arguments."""
+
+    name: str
+    arguments: tuple[Any, ...] = ()
+    span: Span | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """Base of the statements. `axes` are its plates, outermost first; `dims` the event dimensions of its value."""
+
+    name: str
+    axes: tuple[Axis, ...]
+    span: Span | None = field(repr=False)
+
+    @property
+    def inputs(self) -> tuple[Expr, ...]:
+        """The expressions the statement reads."""
+        raise NotImplementedError
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """Names of the statements it reads."""
+        return values_read(*self.inputs)
+
+
+@dataclass(frozen=True)
+class Site(Statement):
+    """`name ~ distribution`, observed where `observed` is given."""
+
+    distribution: DistributionUse
+    dims: tuple[Dim, ...]
+    support: SupportOf
+    observed: Expr | None = None
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Plate lengths and event lengths: the shape of one draw of the value."""
+        return tuple(axis.size for axis in self.axes) + tuple(dim.size for dim in self.dims)
+
+    @property
+    def inputs(self) -> tuple[Expr, ...]:
+        observed = () if self.observed is None else (self.observed,)
+        return (*self.distribution.expressions, *self.support.arguments, *observed)
+
+
+@dataclass(frozen=True)
+class Deterministic(Statement):
+    """`name = value`."""
+
+    value: Expr
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(axis.size for axis in self.axes) + self.value.type.event
+
+    @property
+    def inputs(self) -> tuple[Expr, ...]:
+        return (self.value,)
+
+
+@dataclass(frozen=True)
+class Factor(Statement):
+    """`factor name = value`: added to the log density, once for each element of its plates."""
+
+    value: Expr
+
+    @property
+    def inputs(self) -> tuple[Expr, ...]:
+        return (self.value,)
+
+
+@dataclass(frozen=True)
+class Param(Statement):
+    """`param name: support = initial`: a point estimate learned with the guide; no draw, no prior."""
+
+    dims: tuple[Dim, ...]
+    support: SupportOf
+    initial: np.ndarray | float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(dim.size for dim in self.dims)
+
+    @property
+    def inputs(self) -> tuple[Expr, ...]:
+        return self.support.arguments
+
+
+@dataclass(frozen=True)
+class Model:
+    """Statements in an order in which each reads only earlier ones.
+
+    `predicted` are run once for each posterior draw and do not enter the log density.
+    """
+
+    name: str
+    statements: tuple[Statement, ...]
+    predicted: tuple[Statement, ...] = ()
+
+    @cached_property
+    def by_name(self) -> dict[str, Statement]:
+        return {statement.name: statement for statement in (*self.statements, *self.predicted)}
+
+    @cached_property
+    def sites(self) -> tuple[Site, ...]:
+        return tuple(s for s in self.statements if isinstance(s, Site))
+
+    @cached_property
+    def latents(self) -> tuple[Site, ...]:
+        return tuple(site for site in self.sites if site.observed is None)
+
+    @cached_property
+    def observed(self) -> tuple[Site, ...]:
+        return tuple(site for site in self.sites if site.observed is not None)
+
+    @cached_property
+    def params(self) -> tuple[Param, ...]:
+        return tuple(s for s in self.statements if isinstance(s, Param))
+
+    @cached_property
+    def deterministics(self) -> tuple[Deterministic, ...]:
+        return tuple(s for s in self.statements if isinstance(s, Deterministic))
+
+    @cached_property
+    def plates(self) -> tuple[Axis, ...]:
+        """Every plate, in the order in which they were opened."""
+        axes = {axis for statement in (*self.statements, *self.predicted) for axis in statement.axes}
+        return tuple(sorted(axes, key=lambda axis: axis.order))
+
+    def random_ancestors(self, statement: Statement) -> frozenset[str]:
+        """Names of the sites and params a statement reads, looking through deterministic statements."""
+        found: set[str] = set()
+        for name in statement.reads:
+            parent = self.by_name[name]
+            found |= self.random_ancestors(parent) if isinstance(parent, Deterministic) else {name}
+        return frozenset(found)
+
+    def value_type(self, name: str) -> Type:
+        """The type of the value of a statement, its plates as named axes."""
+        statement = self.by_name[name]
+        if isinstance(statement, Deterministic):
+            return Type(statement.axes, statement.value.type.dims, statement.value.type.domain, static=False)
+        if isinstance(statement, Site | Param):
+            return Type(statement.axes, statement.dims, statement.support.name, static=False)
+        raise KeyError(name)

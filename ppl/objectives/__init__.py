@@ -1,0 +1,1 @@
+"""Objectives: how cost terms become one number to maximise."""

@@ -1,0 +1,91 @@
+"""Weighted draws of named variables, and what can be said of them without the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ppl.errors import InferenceError
+from ppl.posterior import statistics
+from ppl.posterior.summary import Row, Summary
+from ppl.posterior.variables import Variable
+from ppl.source import nearest
+
+
+@dataclass(frozen=True)
+class WeightedDraws:
+    """Joint draws: `values[name]` is (draws, *shape), row i of every name belongs together.
+
+    `log_weights` (draws,) are self-normalised, None for equal ones. `left_out` names variables that have no draws here,
+    each with the reason.
+    """
+
+    variables: Mapping[str, Variable]
+    values: Mapping[str, np.ndarray]
+    log_weights: np.ndarray | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def count(self) -> int:
+        """Number of draws."""
+        return max((len(array) for array in self.values.values()), default=0)
+
+    @cached_property
+    def weights(self) -> np.ndarray | None:
+        """Normalised weights, None for equal ones."""
+        if self.log_weights is None:
+            return None
+        weights = np.exp(self.log_weights - self.log_weights.max())
+        return weights / weights.sum()
+
+    def array(self, name: str) -> np.ndarray:
+        """The draws of one variable, (draws, *shape), not resampled. Raises InferenceError for an unknown name."""
+        if name in self.left_out:
+            raise InferenceError.of("E611", None, f"`{name}` has no draws here: {self.left_out[name]}")
+        if name not in self.values:
+            near = nearest(name, self.values)
+            known = f"did you mean `{near}`?" if near else f"there are {', '.join(self.values)}"
+            raise InferenceError.of("E611", None, f"no `{name}` in the fit", known)
+        return self.values[name]
+
+    def mean(self, name: str) -> Any:
+        return statistics.mean(self.array(name), self.weights)
+
+    def sd(self, name: str) -> Any:
+        return statistics.sd(self.array(name), self.weights)
+
+    def quantile(self, name: str, q: Any) -> Any:
+        """Quantiles `q`, a number or an array of them: (*q's shape, *shape)."""
+        return statistics.quantile(self.array(name), self.weights, q)
+
+    def resampled(self, count: int | None = None, seed: int = 0) -> WeightedDraws:
+        """`count` equally weighted draws (default: as many as there are).
+
+        Drawn with replacement by weight. Where weights are equal already, the first `count` as they stand, and with
+        replacement only where more are asked for than there are.
+        """
+        count = self.count if count is None else count
+        if count < 1:
+            raise InferenceError.of("E612", None, f"{count} draws asked for", "at least 1 is needed")
+        if self.weights is None and count <= self.count:
+            values = {name: array[:count] for name, array in self.values.items()}
+        else:
+            chosen = np.random.default_rng(seed).choice(self.count, count, p=self.weights)
+            values = {name: array[chosen] for name, array in self.values.items()}
+        return WeightedDraws(self.variables, values, None, self.left_out)
+
+    def summary(self, names: Iterable[str] | None = None) -> Summary:
+        """Mean, standard deviation and quantiles of every element of every variable, or of those named."""
+        chosen = list(self.values) if names is None else list(names)
+        rows = tuple(row for name in chosen for row in self._rows(name))
+        return Summary(rows, tuple(f"{name}: {why}" for name, why in self.left_out.items()))
+
+    def _rows(self, name: str) -> list[Row]:
+        low, middle, high = (q.ravel() for q in self.quantile(name, [0.05, 0.5, 0.95]))
+        columns = (np.ravel(self.mean(name)), np.ravel(self.sd(name)), low, middle, high)
+        elements = self.variables[name].element_names
+        return [Row(name, element, *map(float, numbers)) for element, *numbers in zip(elements, *columns, strict=True)]

@@ -1,0 +1,273 @@
+"""`Fit`: what the user holds after a fit."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ppl.errors import InferenceError
+from ppl.inference.result import InferenceResult, Verdict
+from ppl.model.model import Model
+from ppl.posterior.draws import WeightedDraws
+from ppl.posterior.quantities import derived, is_derived, over_draws, pointwise_log_likelihood, predictive, too_large
+from ppl.posterior.summary import Summary
+from ppl.posterior.variables import model_variables
+
+if TYPE_CHECKING:
+    import arviz
+
+
+class Bound(Protocol):
+    """A model bound to data."""
+
+    @property
+    def model(self) -> Model: ...
+
+    @property
+    def data(self) -> dict[str, Any]: ...
+
+
+class Bindable(Protocol):
+    """The model as the user wrote it. `text` is None where it is a Python function."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def text(self) -> str | None: ...
+
+    def bind(self, data: Mapping[str, Any], base: int = 0) -> Bound: ...
+
+    def bind_without_outcomes(self, data: Mapping[str, Any], base: int = 0) -> Bound: ...
+
+
+@dataclass(frozen=True)
+class Training:
+    """The model bound to the data of the fit; gone once a fit was saved and loaded."""
+
+    model: Model
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """How the fit came about. `elbo`, `elbo_mcse`, `log_evidence` are in nats, `history` is the ELBO along the way."""
+
+    method: str
+    guide: str
+    elbo: float
+    elbo_mcse: float
+    log_evidence: float | None
+    history: np.ndarray
+    steps: int
+    seconds: float
+    converged: bool
+    stopped: str
+    seed: int
+    verdict: Verdict
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, result: InferenceResult) -> Run:
+        return cls(
+            method=result.method, guide=result.guide.gaussian.name, elbo=float(result.elbo),
+            elbo_mcse=float(result.elbo_mcse),
+            log_evidence=None if result.log_evidence is None else float(result.log_evidence),
+            history=np.asarray(result.history, float), steps=int(result.steps), seconds=float(result.seconds),
+            converged=bool(result.converged), stopped=result.stopped, seed=int(result.seed), verdict=result.verdict,
+            notes=tuple(result.notes), warnings=tuple(record.render() for record in result.plan.warnings),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, repr=False)
+class Fit:
+    """A posterior: weighted draws of everything in the model, and how far to trust them.
+
+    Names are those of the model: latents, learned parameters, deterministic quantities and the predict block. Where the
+    draws carry importance weights, `mean`, `sd`, `quantile` and `summary` use them, and `draws` resamples by them.
+    """
+
+    name: str
+    posterior: WeightedDraws
+    run: Run
+    outcomes: frozenset[str]
+    base: int
+    program: Bindable | None
+    training: Training | None
+    explanation: Callable[[bool], str]
+
+    @classmethod
+    def of(cls, program: Bindable, model: Model, data: dict[str, Any], result: InferenceResult, base: int = 0) -> Fit:
+        """The fit of `model`, which is `program` bound to `data`, with all quantities that follow from its draws."""
+        return cls(
+            name=program.name,
+            posterior=_posterior(model, data, result),
+            run=Run.of(result),
+            outcomes=frozenset(site.name for site in model.observed),
+            base=base,
+            program=program,
+            training=Training(model, data),
+            explanation=_explainer(result),
+        )
+
+    # The posterior -------------------------------------------------------------------------------
+
+    def summary(self, names: str | Iterable[str] | None = None) -> Summary:
+        """A table of mean, standard deviation and 5, 50 and 95 % quantiles; `names` picks variables."""
+        return self.posterior.summary([names] if isinstance(names, str) else names)
+
+    def mean(self, name: str) -> Any:
+        """Posterior mean, of the variable's shape."""
+        return self.posterior.mean(name)
+
+    def sd(self, name: str) -> Any:
+        """Posterior standard deviation, of the variable's shape."""
+        return self.posterior.sd(name)
+
+    def quantile(self, name: str, q: Any) -> Any:
+        """Posterior quantiles: `q` is a number in [0, 1] or an array of them, whose shape comes first."""
+        return self.posterior.quantile(name, q)
+
+    def draws(self, n: int | None = None, seed: int = 0) -> dict[str, np.ndarray]:
+        """Equally weighted joint draws, (n, *shape) for each name; `n` defaults to the number that is stored."""
+        return dict(self.posterior.resampled(n, seed).values)
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.run.verdict
+
+    @property
+    def elbo(self) -> float:
+        """Evidence lower bound in nats."""
+        return self.run.elbo
+
+    @property
+    def log_evidence(self) -> float | None:
+        """Importance-sampling estimate of log p(data) in nats, None where there is none."""
+        return self.run.log_evidence
+
+    def explain(self, code: bool = False) -> str:
+        """The plan of the fit: what was done with every site and why; with `code` the generated density too."""
+        return self.explanation(code)
+
+    # With a model and data -----------------------------------------------------------------------
+
+    def predict(
+        self, data: Mapping[str, Any] | None = None, draws: int | None = None, seed: int = 0, base: int | None = None
+    ) -> dict[str, np.ndarray]:
+        """Posterior predictive draws (draws, *shape) of outcomes, deterministic quantities and the predict block.
+
+        `data` are new data, the outcomes left out (or ignored); without it the data of the fit. Row i follows from
+        row i of `fit.draws(draws, seed)`. Latents must have the same shapes as in the fit.
+        """
+        return dict(self.predictive(data, draws, seed, base).values)
+
+    def predictive(
+        self, data: Mapping[str, Any] | None = None, draws: int | None = None, seed: int = 0, base: int | None = None
+    ) -> WeightedDraws:
+        """As `predict`, with `summary`, `mean`, `sd` and `quantile` of the predictions."""
+        bound: Bound
+        if data is None:
+            bound = self._training("predict")
+        else:
+            bound = self._program("predict").bind_without_outcomes(data, self._base(base))
+        return predictive(bound.model, bound.data, self.posterior.resampled(draws, seed), self.outcomes, seed)
+
+    def log_likelihood(
+        self, data: Mapping[str, Any] | None = None, draws: int | None = None, seed: int = 0, base: int | None = None
+    ) -> dict[str, np.ndarray]:
+        """Log density of every observation, (draws, *plates), by outcome.
+
+        `data` must have the outcomes; without it the data of the fit. Row i belongs to row i of
+        `fit.draws(draws, seed)`.
+        """
+        bound = self._bound("log_likelihood", data, base)
+        return pointwise_log_likelihood(bound.model, bound.data, self.posterior.resampled(draws, seed))
+
+    def to_arviz(
+        self, data: Mapping[str, Any] | None = None, draws: int | None = None, seed: int = 0
+    ) -> arviz.InferenceData:
+        """The fit as ArviZ's InferenceData: posterior and, where data are at hand, the groups that need them.
+
+        Needs the extra `arviz`.
+        """
+        from ppl.posterior.arviz_export import to_inference_data
+
+        known = data is not None or self.training is not None
+        model = self._bound("to_arviz", data, None).model if known else None
+        return to_inference_data(self, data, model, draws, seed)
+
+    # Files ---------------------------------------------------------------------------------------
+
+    def save(self, path: str | pathlib.Path) -> None:
+        """Write the fit to one file, without the training data. An existing file is replaced whole or not at all.
+
+        Read it again with `ppl.load_fit`.
+        """
+        from ppl.posterior.storage import write_fit
+
+        write_fit(self, pathlib.Path(path))
+
+    def with_program(self, program: Bindable) -> Fit:
+        """The same fit with a model to predict with, for one that was loaded without."""
+        return replace(self, program=program)
+
+    def __str__(self) -> str:
+        numbers = sum(variable.size for variable in self.posterior.variables.values() if variable.kind == "latent")
+        evidence = "" if self.log_evidence is None else f", log evidence {self.log_evidence:.2f}"
+        return (
+            f"<fit of {self.name}: {numbers} unknown{'s' * (numbers != 1)}, {self.posterior.count} draws, "
+            f"ELBO {self.elbo:.2f}{evidence}, {self.verdict.level}>"
+        )
+
+    __repr__ = __str__
+
+    # Helpers -------------------------------------------------------------------------------------
+
+    def _base(self, base: int | None) -> int:
+        return self.base if base is None else base
+
+    def _bound(self, what: str, data: Mapping[str, Any] | None, base: int | None) -> Bound:
+        return self._training(what) if data is None else self._program(what).bind(data, self._base(base))
+
+    def _training(self, what: str) -> Training:
+        if self.training is None:
+            raise InferenceError.of(
+                "E615", None, "a saved fit does not contain the data it was fitted to", f"pass them: `fit.{what}(data)`"
+            )
+        return self.training
+
+    def _program(self, what: str) -> Bindable:
+        if self.program is None:
+            raise InferenceError.of(
+                "E616", None, f"`{what}` needs the model `{self.name}`: a saved fit does not contain a Python function",
+                "load it with the function: `ppl.load_fit(path, model=…)`",
+            )  # fmt: skip
+        return self.program
+
+
+def _posterior(model: Model, data: dict[str, Any], result: InferenceResult) -> WeightedDraws:
+    """The result's draws, the learned parameters as constant draws, and everything derived from them."""
+    sizes = [len(array) for array in result.values.values()]
+    count = sizes[0] if sizes else 1
+    variables = {name: v for name, v in model_variables(model).items() if v.kind != "outcome"}
+    given = {**result.values, **result.points}
+    points = {name: np.asarray(point)[None] for name, point in result.points.items()}
+    known = over_draws({**result.values, **points}, count) | derived(model, data, given, count, result.seed)
+    left_out = {n: too_large(v, count) for n, v in variables.items() if n not in known and is_derived(v)}
+    values = {name: known[name] for name in variables if name in known}
+    return WeightedDraws(variables, values, result.log_weights, left_out)
+
+
+def _explainer(result: InferenceResult) -> Callable[[bool], str]:
+    def explained(code: bool) -> str:
+        from ppl.inference.explain import explain
+
+        return explain(result.plan, result.guide.gaussian.name, code)
+
+    return explained

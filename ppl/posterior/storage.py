@@ -1,0 +1,123 @@
+"""Saved fits: one zip file with `fit.json` and the arrays in NumPy's format, no pickles, no training data.
+
+`draws/<i>.npy` belongs to the i-th variable of `fit.json`; a variable whose draws are all equal is stored once.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from ppl.errors import InferenceError
+from ppl.inference.result import Verdict
+from ppl.posterior.draws import WeightedDraws
+from ppl.posterior.files import replacing
+from ppl.posterior.fit import Bindable, Fit, Run
+from ppl.posterior.variables import Variable
+
+FORMAT = "ppl fit"
+VERSION = 1
+
+_BROKEN = (zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, EOFError, RuntimeError, AssertionError)
+
+
+def write_fit(fit: Fit, path: pathlib.Path) -> None:
+    """Write `fit` to `path`, which is replaced whole or left alone. Raises OSError."""
+    with replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("fit.json", json.dumps(_record(fit), indent=1))
+        _write_array(archive, "history", fit.run.history)
+        if fit.posterior.log_weights is not None:
+            _write_array(archive, "log_weights", fit.posterior.log_weights)
+        for i, name in enumerate(fit.posterior.values):
+            array = fit.posterior.values[name]
+            _write_array(archive, f"draws/{i}", array[:1] if array.strides[0] == 0 else array)
+
+
+def read_fit(path: pathlib.Path, program: Bindable | None, parse: Callable[[str, str], Bindable]) -> Fit:
+    """Read a fit. Its model is `program` or else made from the saved text by `parse(text, name)`.
+
+    Raises InferenceError where the file is not a whole saved fit, OSError where there is none.
+    """
+    with open(path, "rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                record = json.loads(archive.read("fit.json"))
+                _check_format(path, record)
+                posterior = _read_draws(archive, record)
+                run = _read_run(archive, record["run"])
+            texts = {bool(code): str(record["explanation"][key]) for code, key in ((0, "plan"), (1, "code"))}
+            name, text, base = str(record["model"]["name"]), record["model"]["text"], int(record["base"])
+            outcomes = frozenset(record["outcomes"])
+        except _BROKEN as error:
+            raise InferenceError.of("E621", None, f"{path} is not a saved fit, or a damaged one") from error
+    if program is None and text is not None:
+        program = parse(text, name)
+    return Fit(name, posterior, run, outcomes, base, program, None, texts.__getitem__)
+
+
+def _record(fit: Fit) -> dict[str, Any]:
+    program = fit.program
+    run = asdict(fit.run)
+    del run["history"]
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "model": {"name": fit.name, "text": program.text if program is not None else None},
+        "base": fit.base,
+        "outcomes": sorted(fit.outcomes),
+        "draws": fit.posterior.count,
+        "weighted": fit.posterior.log_weights is not None,
+        "stored": list(fit.posterior.values),
+        "variables": [variable.to_json() for variable in fit.posterior.variables.values()],
+        "left_out": dict(fit.posterior.left_out),
+        "run": run,
+        "explanation": {"plan": fit.explain(False), "code": fit.explain(True)},
+    }
+
+
+def _check_format(path: pathlib.Path, record: dict[str, Any]) -> None:
+    if record["format"] != FORMAT:
+        raise ValueError("another format")
+    if record["version"] != VERSION:
+        raise InferenceError.of(
+            "E622", None, f"{path} is a saved fit of format {record['version']}, this ppl reads format {VERSION}",
+            "read it with the version of ppl that wrote it, or fit again",
+        )  # fmt: skip
+
+
+def _read_draws(archive: zipfile.ZipFile, record: dict[str, Any]) -> WeightedDraws:
+    count = int(record["draws"])
+    variables = {v.name: v for v in map(Variable.from_json, record["variables"])}
+    values = {}
+    for i, name in enumerate(record["stored"]):
+        values[name] = np.broadcast_to(_read_array(archive, f"draws/{i}"), (count, *variables[name].shape))
+    log_weights = _read_array(archive, "log_weights") if record["weighted"] else None
+    if log_weights is not None and log_weights.shape != (count,):
+        raise ValueError("a weight for every draw")
+    return WeightedDraws(variables, values, log_weights, dict(record["left_out"]))
+
+
+def _read_run(archive: zipfile.ZipFile, record: dict[str, Any]) -> Run:
+    verdict = {**record["verdict"]}
+    for name in ("reasons", "advice"):
+        verdict[name] = tuple(verdict[name])
+    lists = {name: tuple(record[name]) for name in ("notes", "warnings")}
+    history = _read_array(archive, "history")
+    return Run(**{**record, **lists, "verdict": Verdict(**verdict), "history": history})
+
+
+def _write_array(archive: zipfile.ZipFile, name: str, array: np.ndarray) -> None:
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+        np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    with archive.open(f"{name}.npy") as member:
+        return np.lib.format.read_array(member, allow_pickle=False)

@@ -1,0 +1,121 @@
+"""The table of a posterior: mean, standard deviation and three quantiles of every number in it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+
+PRINTED_ROWS = 60
+"""How many rows a table shows before it leaves out the middle of long arrays."""
+
+_FEWEST = 3  # rows shown of every array, however many arrays there are
+_DIGITS = 4
+_HEAD = ("", "mean", "sd", "5 %", "50 %", "95 %")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One element of one variable."""
+
+    variable: str
+    name: str
+    mean: float
+    sd: float
+    q5: float
+    q50: float
+    q95: float
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        return (self.mean, self.sd, self.q5, self.q50, self.q95)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Rows in the model's order; prints as a table. `notes` say what has no row."""
+
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, dict[str, float]]:
+        """`{"theta[0]": {"mean": …, "sd": …, "q5": …, "q50": …, "q95": …}, …}`."""
+        keys = ("mean", "sd", "q5", "q50", "q95")
+        return {row.name: dict(zip(keys, row.numbers, strict=True)) for row in self.rows}
+
+    def table(self, rows: int | None = PRINTED_ROWS) -> str:
+        """The aligned table; beyond about `rows` rows the middle of long arrays is left out, with None nothing is."""
+        groups = [list(group) for _, group in itertools.groupby(self.rows, key=lambda row: row.variable)]
+        most = _longest_shown([len(group) for group in groups], rows)
+        cells: list[tuple[str, ...]] = [_HEAD]
+        for group in groups:
+            cells += _shown(group, most)
+        hidden = sum(max(0, len(group) - most) for group in groups)
+        lines = _aligned(cells)
+        if hidden:
+            lines.append(f"{hidden} of {len(self.rows)} rows hidden; `summary.table(None)` and `to_dict()` have all")
+        return "\n".join([*lines, *self.notes])
+
+    def __str__(self) -> str:
+        return self.table()
+
+    __repr__ = __str__
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def _longest_shown(sizes: list[int], rows: int | None) -> int:
+    """How many rows of one array to show so that all arrays together have at most `rows`."""
+    longest = max(sizes, default=0)
+    if rows is None:
+        return longest
+    fitting = [most for most in range(_FEWEST, rows + 1) if sum(min(size, most) for size in sizes) <= rows]
+    return longest if sum(sizes) <= rows else max(fitting, default=_FEWEST)
+
+
+def _shown(group: list[Row], most: int) -> list[tuple[str, ...]]:
+    """The rows of one variable as text, with one line for the middle where there are more than `most`."""
+    if len(group) <= most:
+        return [_cells(row) for row in group]
+    head = (most + 1) // 2
+    gap = (f"… {len(group) - most} more", *[""] * (len(_HEAD) - 1))
+    return [*map(_cells, group[:head]), gap, *map(_cells, group[len(group) - (most - head) :])]
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (row.name, *format_row(row))
+
+
+def format_row(row: Row) -> list[str]:
+    """The numbers of a row to one precision: four significant digits of its spread, and as many of all else."""
+    spread = _spread(row)
+    size = max((abs(number) for number in row.numbers if math.isfinite(number)), default=0.0)
+    if spread == 0.0:
+        return [_plain(number) for number in row.numbers]
+    decimals = min(max(_DIGITS - 1 - math.floor(math.log10(spread)), 0), 300)
+    if size >= 1e7 or decimals > 8:
+        return [f"{number:.{_DIGITS - 1}e}" for number in row.numbers]
+    return [f"{number:.{decimals}f}" for number in row.numbers]
+
+
+def _spread(row: Row) -> float:
+    """The standard deviation, or the quantiles' idea of it where a heavy tail makes that smaller; 0 without either."""
+    candidates = (row.sd, (row.q95 - row.q5) / 3.29)
+    return min((each for each in candidates if math.isfinite(each) and each > 0.0), default=0.0)
+
+
+def _plain(number: float) -> str:
+    """Four significant digits without an exponent where that is readable; whole numbers whole."""
+    if math.isfinite(number) and number == int(number) and abs(number) < 1e7:
+        return str(int(number))
+    return f"{number:.{_DIGITS}g}"
+
+
+def _aligned(cells: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[column]) for row in cells) for column in range(len(_HEAD))]
+    lines = []
+    for name, *numbers in cells:
+        parts = [name.ljust(widths[0]), *(text.rjust(width) for text, width in zip(numbers, widths[1:], strict=True))]
+        lines.append("  ".join(parts).rstrip())
+    return lines

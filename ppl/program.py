@@ -1,0 +1,210 @@
+"""The model as a user holds it: one object whichever door it came through, with everything it can do."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ppl.model.model import Model
+from ppl.source import Source
+
+if TYPE_CHECKING:
+    import networkx
+
+    from ppl.guides import Guide
+    from ppl.language import syntax
+    from ppl.model.plan import Plan
+    from ppl.posterior import Fit
+
+
+class Door(Protocol):
+    """Where a model comes from. `bind` checks data and gives the model with every shape known, and its arrays.
+
+    Outcomes named in `absent` may be missing from the data: their sites are then latent.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def text(self) -> str | None:
+        """The model's text, None where it is a Python function."""
+        ...
+
+    def bind(self, data: Mapping[str, Any], base: int, absent: bool) -> tuple[Model, dict[str, Any]]: ...
+
+
+@dataclass(frozen=True)
+class BoundModel:
+    """A model bound to data: the statements with static shapes, and the arrays they read."""
+
+    model: Model
+    data: dict[str, Any]
+
+    def plan(self) -> Plan:
+        from ppl.compiler import compile_model
+
+        return compile_model(self.model)
+
+    def __str__(self) -> str:
+        from ppl.model.text import model_text
+
+        return model_text(self.model)
+
+
+class Program:
+    """A probabilistic model. Make one with `ppl.load`, `ppl.parse` or `@ppl.model`.
+
+    `data` is a mapping from names to numbers and arrays everywhere below. `base=1` says that integer index data count
+    from 1. All methods raise `ModelError` or `DataError` with every problem located.
+    """
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self.name = door.name
+
+    def __repr__(self) -> str:
+        return f"<ppl model {self.name}>"
+
+    @property
+    def text(self) -> str | None:
+        """The model's text, None where it is a Python function."""
+        return self._door.text
+
+    def bind(self, data: Mapping[str, Any], base: int = 0) -> BoundModel:
+        """Check names, types, shapes and bounds of the data; report all errors at once."""
+        return BoundModel(*self._door.bind(data, base, False))
+
+    def bind_without_outcomes(self, data: Mapping[str, Any], base: int = 0) -> BoundModel:
+        """As `bind`, but observed data may be missing: what is missing is then drawn, not conditioned on."""
+        return BoundModel(*self._door.bind(data, base, True))
+
+    def graph(self, data: Mapping[str, Any], base: int = 0) -> networkx.DiGraph[str]:
+        """The dependency graph of the sites; see `ppl.model.graph`."""
+        from ppl.model.graph import dependency_graph
+
+        return dependency_graph(self.bind(data, base).model)
+
+    def explain(self, data: Mapping[str, Any], base: int = 0, guide: str = "auto", code: bool = False) -> str:
+        """The plan as a table: site, plates, treatment, estimator, reason; then the derived guide.
+
+        With `code` the generated density function too.
+        """
+        from ppl.inference.explain import explain
+
+        return explain(self.bind(data, base).plan(), guide, code)
+
+    def guide(self, data: Mapping[str, Any], name: str = "auto", base: int = 0) -> Guide:
+        """The derived guide; print it to see its layout."""
+        from ppl.inference.choose import choose_guide
+
+        return choose_guide(self.bind(data, base).plan(), name)
+
+    def log_density(
+        self, values: Mapping[str, Any], data: Mapping[str, Any], by_site: bool = False, base: int = 0
+    ) -> float | dict[str, float]:
+        """Exact log p(data, values) at constrained values of the latents (and learned parameters), in nats.
+
+        Each value has the site's shape: plates, then event. With `by_site` one number for each statement.
+        """
+        from ppl.inference.evaluate import log_density
+
+        bound = self.bind(data, base)
+        terms = log_density(bound.model, bound.data, values)
+        return terms if by_site else float(sum(terms.values()))
+
+    def simulate(self, data: Mapping[str, Any], draws: int = 100, seed: int = 0, base: int = 0) -> dict[str, np.ndarray]:
+        """Prior predictive draws of every site, (draws, *shape); observed values in `data` are not used."""
+        from ppl.inference.evaluate import simulate
+
+        bound = self.bind_without_outcomes(data, base)
+        return simulate(bound.model, bound.data, draws, seed)
+
+    def fit(
+        self,
+        data: Mapping[str, Any],
+        guide: str = "auto",
+        method: str = "auto",
+        seed: int = 0,
+        base: int = 0,
+        draws: int = 4000,
+        progress: bool | None = None,
+        **options: Any,
+    ) -> Fit:
+        """Fit the model and return a `Fit` with draws, summaries and a verdict.
+
+        `guide` is one of `ppl list guides` or "auto"; `method` is "auto", "deterministic" or "adam". `progress` shows a bar on
+        standard error (default: only on a terminal). `options` go to the method; see its documentation.
+        """
+        from ppl.inference.fit import run_fit
+        from ppl.posterior import Fit
+
+        bound = self.bind(data, base)
+        result = run_fit(bound.plan(), bound.data, guide, method, seed, draws, progress, options)
+        return Fit.of(self, bound.model, bound.data, result, base)
+
+
+@dataclass(frozen=True)
+class TextDoor:
+    """Door 1: a text in the modeling language."""
+
+    name: str
+    source: Source
+    tree: syntax.Program
+
+    @property
+    def text(self) -> str:
+        return self.source.text
+
+    def bind(self, data: Mapping[str, Any], base: int, absent: bool) -> tuple[Model, dict[str, Any]]:
+        from ppl.language.lowering import bind_program
+
+        return bind_program(self.tree, data, base, absent)
+
+
+@dataclass(frozen=True)
+class FunctionDoor:
+    """Door 2: a decorated function."""
+
+    name: str
+    function: Callable[..., Any]
+    text: None = None
+
+    def bind(self, data: Mapping[str, Any], base: int, absent: bool) -> tuple[Model, dict[str, Any]]:
+        from ppl.embedding import trace
+
+        return trace(self.function, data, base=base, absent=absent)
+
+
+def load(path: str | pathlib.Path) -> Program:
+    """Read a model from a `.ppl` file. Raises ModelError with all syntax errors."""
+    path = pathlib.Path(path)
+    return parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def parse(text: str, name: str = "model") -> Program:
+    """A model from a text. Raises ModelError with all syntax and name errors."""
+    from ppl.language import check
+
+    source = Source(name, text)
+    return Program(TextDoor(pathlib.Path(name).stem, source, check(source)))
+
+
+def load_fit(path: str | pathlib.Path, model: Program | None = None) -> Fit:
+    """Read a fit written by `Fit.save`.
+
+    A fit of a Python function needs that function as `model` to predict. Raises InferenceError where the file is not
+    a saved fit.
+    """
+    from ppl.posterior import read_fit
+
+    return read_fit(pathlib.Path(path), model, parse)
+
+
+def model(function: Callable[..., Any]) -> Program:
+    """Decorator: make a model of a function that calls `ppl.sample`."""
+    return Program(FunctionDoor(function.__name__, function))

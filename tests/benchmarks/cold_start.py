@@ -1,0 +1,67 @@
+"""Cold start: from process start to `import ppl`, and to a fitted eight schools, as ratios.
+
+    python tests/benchmarks/cold_start.py [--rounds 7]
+
+Each round starts every process once, in turn, so that a slow spell of the machine hits all of them; the figures are
+medians over the rounds. One round before them warms the file cache and is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+FIT = f"""
+from ppl.cli import main
+main(["fit", {str(EXAMPLES / "eight_schools.ppl")!r}, "--data", {str(EXAMPLES / "eight_schools.json")!r}])
+"""
+PROCESSES = {
+    "import numpy": "import numpy",
+    "import ppl": "import ppl",
+    "import scipy.optimize": "import scipy.optimize",
+    "ppl fit eight_schools": FIT,
+}
+RATIOS = (  # of what, against what, at most
+    ("import ppl", "import numpy", 1.5),
+    ("ppl fit eight_schools", "import scipy.optimize", 2.0),
+)
+
+
+def seconds(code: str) -> float:
+    """Wall time of a fresh Python process that runs `code`."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return time.perf_counter() - start
+
+
+def measure(rounds: int) -> dict[str, float]:
+    times: dict[str, list[float]] = {name: [] for name in PROCESSES}
+    for counted in [False] + [True] * rounds:
+        for name, code in PROCESSES.items():
+            elapsed = seconds(code)
+            if counted:
+                times[name].append(elapsed)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    medians = measure(parser.parse_args().rounds)
+    for name, median in medians.items():
+        print(f"{name:24} {1e3 * median:8.0f} ms")
+    within = True
+    for name, against, limit in RATIOS:
+        ratio = medians[name] / medians[against]
+        within = within and ratio <= limit
+        print(f"{name} / {against}: {ratio:.2f} (at most {limit})")
+    return 0 if within else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

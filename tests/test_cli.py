@@ -1,0 +1,314 @@
+"""The command line: what every command prints and writes, and how it answers to mistakes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import ppl
+from ppl.cli import main
+from ppl.errors import InternalError
+from ppl.program import Program
+
+MODEL = "data y: real[N]\ndata N: int\nmu ~ normal(0, 10)\ny ~ normal(mu, 1)\n"
+DATA = {"y": [1.0, 2.0, 3.0]}
+FUNCTION = """\
+import ppl
+
+@ppl.model
+def shift(y=None, N=3):
+    mu = ppl.sample("mu", ppl.Normal(0.0, 10.0))
+    with ppl.plate("n", N):
+        ppl.sample("y", ppl.Normal(mu, 1.0), obs=y)
+"""
+QUICK = ["--draws", "500", "--no-progress"]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("m.ppl").write_text(MODEL)
+    Path("d.json").write_text(json.dumps(DATA))
+    return tmp_path
+
+
+@pytest.fixture
+def run(capsys, folder):
+    def call(*arguments):
+        code = main([str(each) for each in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+# What the commands do ----------------------------------------------------------------------------------
+
+
+def test_check_says_that_nothing_is_wrong(run):
+    assert run("check", "m.ppl") == (0, "m.ppl: no errors\n", "")
+    assert run("check", "m.ppl", "--data", "d.json") == (0, "m.ppl: no errors\n", "")
+
+
+def test_check_reports_every_error_and_exits_1(run):
+    Path("m.ppl").write_text(
+        MODEL.replace("normal(0, 10)", "normall(0, 10)").replace("y ~", "z ~ normal(nothing, 1)\ny ~")
+    )
+    code, out, err = run("check", "m.ppl")
+    assert (code, out) == (1, "")
+    assert "did you mean `normal`" in err
+    assert "normal(nothing, 1)" in err
+    assert err.count(" m.ppl:") == 2
+    assert "Traceback" not in err
+
+
+def test_warnings_of_the_plan_go_to_standard_error(run):
+    Path("m.ppl").write_text(MODEL.replace("normal(0, 10)", "flat()"))
+    code, out, err = run("check", "m.ppl", "--data", "d.json")
+    assert (code, out) == (0, "m.ppl: no errors\n")
+    assert err.startswith("W601 m.ppl:3:")
+
+
+def test_explain(run):
+    code, out, err = run("explain", "m.ppl", "--data", "d.json", "--guide", "mean_field")
+    assert (code, err) == (0, "")
+    assert "mean_field over 1 unconstrained numbers" in out
+    assert "def run(" not in out
+    assert "def run(" in run("explain", "m.ppl", "--data", "d.json", "--code")[1]
+
+
+def test_fit_prints_table_evidence_and_verdict_and_writes_its_files(run):
+    code, out, err = run("fit", "m.ppl", "--data", "d.json", "--summary", "s.json", "--out", "f.fit", *QUICK)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].split() == ["mean", "sd", "5", "%", "50", "%", "95", "%"]
+    assert lines[1].startswith("mu ")
+    assert lines[3].startswith("ELBO -")
+    fit = ppl.load_fit("f.fit")
+    assert json.loads(Path("s.json").read_text()) == fit.summary().to_dict()
+    assert " ".join(lines[4:]) == str(fit.verdict)
+    assert fit.posterior.count == 500
+    # exact: N(1.993, 1 / (3 + 1 / 100)); ten standard errors of 500 draws
+    assert fit.mean("mu") == pytest.approx(6.0 / 3.01, abs=0.26)
+
+
+def test_equal_seeds_give_equal_results(run):
+    summaries = []
+    for seed in (1, 1, 2):
+        assert run("fit", "m.ppl", "--data", "d.json", "--seed", seed, "--summary", "s.json", *QUICK)[0] == 0
+        summaries.append(Path("s.json").read_text())
+    assert summaries[0] == summaries[1] != summaries[2]
+
+
+def test_predict(run):
+    run("fit", "m.ppl", "--data", "d.json", "--out", "f.fit", *QUICK)
+    Path("new.json").write_text('{"N": 2}')
+    code, out, err = run("predict", "f.fit", "--data", "new.json", "--draws", 100, "--out", "p.json")
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()[1:]] == ["y[0]", "y[1]"]
+    assert set(json.loads(Path("p.json").read_text())) == {"y[0]", "y[1]"}
+
+
+def test_a_python_file_as_model(run):
+    Path("m.py").write_text(FUNCTION)
+    code, _, err = run("fit", "m.py", "--data", "d.json", "--out", "f.fit", *QUICK)
+    assert (code, err) == (0, "")
+    Path("new.json").write_text('{"N": 2}')
+    code, _, err = run("predict", "f.fit", "--data", "new.json")
+    assert (code, "needs the model `shift`" in err) == (1, True)
+    code, out, err = run("predict", "f.fit", "--data", "new.json", "--model", "m.py")
+    assert (code, err, "y[1]" in out) == (0, "", True)
+
+
+def test_several_models_in_a_python_file(run):
+    Path("m.py").write_text(FUNCTION + FUNCTION.replace("shift", "other"))
+    assert run("check", "m.py") == (1, "", "ppl: m.py: which model? it has shift, other\n")
+    assert run("check", "m.py:third") == (1, "", "ppl: m.py: no model `third`; it has shift, other\n")
+    assert run("check", "m.py:other", "--data", "d.json")[0] == 0
+    Path("m.py").write_text("")
+    assert run("check", "m.py") == (1, "", "ppl: m.py: which model? it has no function decorated with @ppl.model\n")
+
+
+def test_graph(run):
+    code, out, err = run("graph", "m.ppl", "--data", "d.json")
+    assert (code, err) == (0, "")
+    assert out.startswith('digraph "')
+    assert '  "mu" [label="mu", shape=ellipse];\n' in out
+    assert '  "mu" -> "y";\n' in out
+    assert run("graph", "m.ppl", "--data", "d.json", "-o", "g.dot") == (0, "", "")
+    assert Path("g.dot").read_text() == out
+    code, out, err = run("graph", "m.ppl", "--data", "d.json", "-o", "g.svg")
+    assert (code, err) == (
+        1, "ppl: g.svg: only DOT is written; use `-o g.dot` and then `dot -Tsvg g.dot -o g.svg`\n",
+    )  # fmt: skip
+
+
+def test_fmt(run):
+    Path("m.ppl").write_text(MODEL.replace(" ~ ", "~"))
+    assert run("fmt", "--check", "m.ppl") == (1, "m.ppl: would change\n", "")
+    assert "mu~" in Path("m.ppl").read_text()
+    assert run("fmt", "m.ppl") == (0, "m.ppl: formatted\n", "")
+    assert run("fmt", "m.ppl") == (0, "", "")
+    assert run("fmt", "--check", "m.ppl") == (0, "", "")
+    assert "mu ~ normal(0, 10)" in Path("m.ppl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("kind", "member"),
+    [
+        ("distributions", "normal(loc, scale)"),
+        ("functions", "exp(x)"),
+        ("guides", "full_rank"),
+        ("supports", "simplex"),
+    ],
+)
+def test_list(run, kind, member):
+    code, out, err = run("list", kind)
+    assert (code, err) == (0, "")
+    (line,) = [line for line in out.splitlines() if line.startswith(f"{member} ")]
+    assert line.removeprefix(member).strip()
+
+
+# Mistakes ----------------------------------------------------------------------------------------------
+
+
+def test_missing_and_unreadable_files(run, folder):
+    assert run("check", "no.ppl") == (1, "", "ppl: no.ppl: No such file or directory\n")
+    assert run("check", "m.ppl", "--data", "no.json") == (1, "", "ppl: no.json: No such file or directory\n")
+    assert run("check", folder)[0] == 1
+    Path("d.json").write_text('{"y": [1,')
+    assert run("fit", "m.ppl", "--data", "d.json") == (
+        1, "", "E521 d.json:1:10 is not JSON: expecting value\n",
+    )  # fmt: skip
+    Path("m.ppl").write_bytes(b"\xff\xfe")
+    assert run("check", "m.ppl") == (1, "", "ppl: m.ppl: not text in UTF-8 (byte 0)\n")
+
+
+def test_null_is_a_missing_value(run):
+    Path("d.json").write_text('{"y": [1, null, 3]}')
+    code, _, err = run("check", "m.ppl", "--data", "d.json")
+    assert (code, "1 is NaN (1 of 3 missing)" in err) == (1, True)
+
+
+def test_a_fit_that_is_none(run):
+    code, out, err = run("predict", "d.json", "--data", "d.json")
+    assert (code, out, err) == (1, "", "E621 d.json is not a saved fit, or a damaged one\n")
+
+
+@pytest.mark.parametrize("option", ["--out", "--summary"])
+def test_a_place_that_cannot_be_written_is_refused_before_the_fit(run, folder, monkeypatch, option):
+    monkeypatch.setattr(Program, "fit", None)
+    arguments = ("fit", "m.ppl", "--data", "d.json", option)
+    assert run(*arguments, "nowhere/x") == (1, "", f"ppl: nowhere/x: there is no folder {folder}/nowhere\n")
+    assert run(*arguments, folder) == (1, "", f"ppl: {folder}: is a folder\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nonsense"],
+        ["fit", "m.ppl"],
+        ["fit", "m.ppl", "--data", "d.json", "--seed", "-1"],
+        ["fit", "m.ppl", "--data", "d.json", "--draws", "0"],
+        ["fit", "m.ppl", "--data", "d.json", "--base", "2"],
+        ["list", "nothing"],
+    ],
+)
+def test_a_command_that_is_wrong_exits_2(run, arguments):
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("usage: ppl")
+
+
+def test_a_mistake_in_a_python_model_is_named_by_its_line(run):
+    Path("m.py").write_text("import ppl\n1 / 0\n")
+    assert run("check", "m.py") == (1, "", "ppl: m.py:2: ZeroDivisionError: division by zero\n")
+    Path("m.py").write_text("def f(:\n")
+    code, _, err = run("check", "m.py")
+    assert (code, err.startswith("ppl: "), "m.py:1: " in err, "Traceback" in err) == (1, True, True, False)
+    Path("m.py").write_text(FUNCTION.replace("    mu =", "    undefined\n    mu ="))
+    code, _, err = run("check", "m.py", "--data", "d.json")
+    assert (code, "m.py:5" in err, "undefined" in err) == (1, True, True)
+
+
+@pytest.mark.parametrize("raised", [InternalError("shapes"), KeyError("shapes")])
+def test_a_bug_of_ours_says_so_and_exits_3(run, monkeypatch, raised):
+    def broken(*arguments, **keywords):
+        raise raised
+
+    monkeypatch.setattr(Program, "fit", broken)
+    code, _, err = run("fit", "m.ppl", "--data", "d.json")
+    assert code == 3
+    assert err.splitlines()[-1].startswith("ppl: internal error, please report it")
+    assert "shapes" in err.splitlines()[-1]
+
+
+def test_an_interrupt_exits_130(run, monkeypatch):
+    def interrupted(*arguments, **keywords):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Program, "fit", interrupted)
+    assert run("fit", "m.ppl", "--data", "d.json") == (130, "", "ppl: interrupted\n")
+
+
+def test_a_result_that_cannot_be_written_leaves_the_old_one(run, monkeypatch):
+    Path("s.json").write_text("old")
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    code, out, err = run("fit", "m.ppl", "--data", "d.json", "--summary", "s.json", *QUICK)
+    assert (code, err) == (1, "ppl: input or output: No space left on device\n")
+    assert "mu" in out
+    assert Path("s.json").read_text() == "old"
+    assert sorted(each.name for each in Path().iterdir()) == ["d.json", "m.ppl", "s.json"]
+
+
+# As processes ------------------------------------------------------------------------------------------
+
+COMMAND = [sys.executable, "-c", "import sys; from ppl.cli import main; sys.exit(main())"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(ppl.__file__).parents[1])}
+
+
+def test_a_reader_that_leaves_is_no_error_message(folder):
+    process = subprocess.Popen(
+        [*COMMAND, "list", "functions"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
+    )
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 1
+
+
+def test_output_that_a_terminal_cannot_show_is_replaced(folder):
+    environment = {**ENVIRONMENT, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    result = subprocess.run([*COMMAND, "list", "functions"], env=environment, capture_output=True, check=False)
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+def test_help_imports_no_numerics(folder):
+    code = (
+        "import sys; from ppl.cli import main; main(['--help']); "
+        "sys.exit(bool({'numpy', 'scipy', 'lark'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, check=False)
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+def test_interrupting_a_fit_leaves_no_traceback(folder):
+    """Ctrl-C ends in 130, or in 0 where the fit was far enough to return what it has."""
+    process = subprocess.Popen(
+        [*COMMAND, "fit", "m.ppl", "--data", "d.json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
+    )
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode in (0, 130)
+    assert b"Traceback" not in err
