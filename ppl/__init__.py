@@ -18,7 +18,20 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ppl.embedding import deterministic, factor, param, plate, predict, sample  # noqa: F401
+    from ppl.embedding import (  # noqa: F401
+        censored,
+        deterministic,
+        factor,
+        mixture,
+        ordered,
+        param,
+        plate,
+        predict,
+        sample,
+        truncated,
+        zero_inflated,
+        zero_sum,
+    )
     from ppl.errors import (  # noqa: F401
         DataError,
         InferenceError,

@@ -1,7 +1,8 @@
 """Named axes and where they stand in an array.
 
-A value in the system has named batch axes (plates, the Monte Carlo draw, an enumerated variable's states) and unnamed event dimensions on the right. An array stores the axes it has, and only those, in
-the one canonical order of `Axis.order`; aligning two arrays means inserting axes of length 1.
+A value in the system has named batch axes (plates, the Monte Carlo draw, an enumerated variable's states) and
+unnamed event dimensions on the right. An array stores the axes it has, and only those, in the one canonical order
+of `Axis.order`; aligning two arrays means inserting axes of length 1.
 """
 
 from __future__ import annotations

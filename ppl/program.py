@@ -83,7 +83,7 @@ class Program:
         """As `bind`, but observed data may be missing: what is missing is then drawn, not conditioned on."""
         return BoundModel(*self._door.bind(data, base, True))
 
-    def graph(self, data: Mapping[str, Any], base: int = 0) -> networkx.DiGraph[str]:
+    def graph(self, data: Mapping[str, Any], base: int = 0) -> networkx.DiGraph:
         """The dependency graph of the sites; see `ppl.model.graph`."""
         from ppl.model.graph import dependency_graph
 

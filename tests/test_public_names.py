@@ -14,8 +14,8 @@ from ppl.functions import FUNCTIONS
 
 WRITTEN = {
     "DataError", "Fit", "InferenceError", "InternalError", "ModelError", "PPLError", "Program", "UncertainFitWarning",
-    "__version__", "deterministic", "factor", "load", "load_fit", "model", "param", "parse", "plate", "predict",
-    "sample",
+    "__version__", "censored", "deterministic", "factor", "load", "load_fit", "mixture", "model", "ordered", "param",
+    "parse", "plate", "predict", "sample", "truncated", "zero_inflated", "zero_sum",
 }  # fmt: skip
 
 

@@ -33,7 +33,7 @@ def _nonzero(x: Any) -> Any:
 
 @primitive
 def log(x: Any) -> Any:
-    """`numpy.log`. At 0, where it is -inf, a zero cotangent stays zero: an impossible state has no weight and no gradient."""
+    """`numpy.log`. At 0 a zero cotangent stays zero: an impossible state has no weight and no gradient."""
     return np.log(x)
 
 
@@ -55,26 +55,22 @@ def take(array: Any, index: Any, axis: int) -> Any:
     return np.take(array, index, axis=axis)
 
 
-def _add_runs(cotangent: np.ndarray, index: np.ndarray, axis: int, shape: tuple[int, ...]) -> np.ndarray:
+@primitive
+def add_runs(cotangent: np.ndarray, index: np.ndarray, axis: int, shape: tuple[int, ...]) -> np.ndarray:
     """The adjoint of `take`: element j along `axis` is the sum of the cotangents that were read from j."""
     index = np.asarray(index)
     flat = cotangent.reshape((*shape[:axis], index.size, *shape[axis + 1 :]))
     order = np.argsort(index, axis=None, kind="stable")
     ordered = index.reshape(-1)[order]
-    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if index.size else []
     total = np.zeros(shape)
     if index.size:
+        starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
         sums = np.add.reduceat(np.take(flat, order, axis=axis), starts, axis=axis)
         total[(slice(None),) * axis + (ordered[starts],)] = sums
     return total
 
 
-defvjp(
-    take,
-    lambda answer, array, index, axis: lambda g: add_runs(g, index, axis, np.shape(array)),
-    argnums=(0,),
-)
-add_runs = primitive(_add_runs)
+defvjp(take, lambda answer, array, index, axis: lambda g: add_runs(g, index, axis, np.shape(array)), argnums=(0,))
 defvjp(add_runs, lambda answer, cotangent, index, axis, shape: lambda g: take(g, index, axis), argnums=(0,))
 defjvp(take, lambda g, answer, array, index, axis: take(g, index, axis), argnums=(0,))
 defjvp(add_runs, lambda g, answer, cotangent, index, axis, shape: add_runs(g, index, axis, shape), argnums=(0,))

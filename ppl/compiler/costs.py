@@ -55,15 +55,16 @@ def _locality(model: Model, statement: Statement, name: str) -> frozenset[Axis]:
     return axes
 
 
-def _preserved(model: Model, node: ex.Expr, name: str) -> frozenset[Axis] | None:
-    """The axes of site `name` that reach `node` element by element; None where it does not read the site."""
-    if isinstance(node, ex.Value):
-        if node.name == name:
-            return frozenset(node.type.axes)
-        parent = model.by_name[node.name]
-        return _preserved(model, parent.value, name) if isinstance(parent, Deterministic) else None
-    found = [part for child in node.children if (part := _preserved(model, child, name)) is not None]
-    if not found:
-        return None
-    axes = frozenset.intersection(*found)
-    return axes - frozenset(node.axes) if isinstance(node, ex.Lift) else axes
+def _preserved(model: Model, root: ex.Expr, name: str) -> frozenset[Axis] | None:
+    """The axes of site `name` that reach `root` element by element; None where it does not read the site."""
+    found: dict[int, frozenset[Axis] | None] = {}
+    for node in ex.walk(root):
+        if isinstance(node, ex.Value):
+            parent = model.by_name[node.name]
+            own = frozenset(node.type.axes) if node.name == name else None
+            found[id(node)] = _preserved(model, parent.value, name) if isinstance(parent, Deterministic) else own
+            continue
+        below = [axes for child in node.children if (axes := found[id(child)]) is not None]
+        lifted = frozenset(node.axes) if isinstance(node, ex.Lift) else frozenset()
+        found[id(node)] = frozenset.intersection(*below) - lifted if below else None
+    return found[id(root)]

@@ -35,7 +35,8 @@ def enumerated_program(plan: Plan) -> Program:
             site = _site(plan, table.step.site)
             weights = table.log_weights
             for other, how in table.step.others.items():
-                weights = _at_state(writer, weights, elimination.states[other], read_elements(writer, drawn[other], how))
+                read = read_elements(writer, drawn[other], how)
+                weights = _at_state(writer, weights, elimination.states[other], read)
             drawn[site.name] = _drawn(writer, site, weights, elimination.states[site.name])
             states, _ = state_values(writer, site, elimination.states[site.name])
             value = _at_state(writer, states, elimination.states[site.name], drawn[site.name])
@@ -105,7 +106,8 @@ def _drawn(writer: Writer, site: Site, log_weights: Value, axis: Axis) -> Value:
     weights = writer.resolver.expand(log_weights, Layout(want, 0))
     name = writer.recorder.function("draw_states", _draw_states)
     shape = ", ".join("draws" if each == DRAW else str(each.size) for each in want if each != axis)
-    ref = writer.recorder.record(f"{name}(rng, ({shape},), {{}}, axis={want.index(axis)})  # {site.name}", (weights,), static=False)
+    text = f"{name}(rng, ({shape},), {{}}, axis={want.index(axis)})  # {site.name}"
+    ref = writer.recorder.record(text, (weights,), static=False)
     writer.recorder.hints[ref] = f"{site.name}_state"
     return Resolved(ref, tuple(each for each in want if each != axis), 0)
 

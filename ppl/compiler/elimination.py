@@ -1,7 +1,7 @@
 """Summing out enumerated sites on arrays: the steps of an elimination as operations.
 
-The value of an enumerated site is the array of its states along the axis of its states. Every term that reads it gets that
-axis by broadcasting; what is left is to add up terms and take log-sum-exp over the axis, in the order of the steps.
+The value of an enumerated site is the array of its states along the axis of its states. Every term that reads it
+gets that axis by broadcasting; what is left is to add up terms and take log-sum-exp over the axis, step by step.
 """
 
 from __future__ import annotations

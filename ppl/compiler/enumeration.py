@@ -46,7 +46,7 @@ def enumerate_discretes(plan: Plan) -> Plan:
         for site in discrete
         if site.name in found.reasons and state_count(site) is not None
     ]
-    return replace(plan, sites=sites, eliminations=found.eliminations, warnings=(*plan.warnings, *warnings))
+    return replace(plan, sites=sites, eliminations=found.eliminations).warned(warnings)
 
 
 def _enumerated(decided: SitePlan, elimination: Elimination, step: Step) -> SitePlan:
@@ -84,7 +84,7 @@ def _impossible_notes(model: Model, found: Enumeration) -> list[Diagnostic]:
         else:
             continue
         problems.append(
-            Diagnostic("E404", note.span or site.span, f"`{site.name}` cannot be enumerated: {reason}", "remove the note")
+            Diagnostic("E404", note.span or site.span, f"`{site.name}` cannot be enumerated: {reason}", "remove it")
         )
     return problems
 
@@ -98,7 +98,7 @@ class Enumeration:
 
 
 def state_count(site: Site) -> int | None:
-    """The number of states of a discrete site (the most that an element has), None where it is not known or infinite."""
+    """The most states that an element of a discrete site has, None where that is not known or infinite."""
     if site.support.name == "boolean":
         return 2
     if site.support.name != "integer_interval" or not all(bound.type.static for bound in site.support.arguments):
@@ -162,7 +162,7 @@ def _table_too_large(model: Model, elimination: Elimination, step: Step) -> Diag
 def _coupled(name: str, stuck: Sequence[str], sites: dict[str, Site]) -> str:
     others = ", ".join(f"`{other}`" for other in stuck if other != name)
     plates = ", ".join(axis.name for axis in sites[name].axes) or "no plate"
-    return f"its elements (over {plates}) do not come apart from those of {others}" if others else "it reads across its plates"
+    return f"its elements (over {plates}) do not come apart from those of {others or 'its neighbours'}"
 
 
 # Factors and the order --------------------------------------------------------------------------------

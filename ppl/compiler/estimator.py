@@ -34,7 +34,7 @@ def choose_estimators(plan: Plan) -> Plan:
     problems += _random_support(plan)
     if problems:
         raise ModelError(problems)
-    return replace(plan, sites=sites, warnings=(*plan.warnings, *warnings))
+    return replace(plan, sites=sites).warned(warnings)
 
 
 def _no_guide(site: Site) -> Diagnostic:
@@ -95,6 +95,8 @@ def _random_support(plan: Plan) -> list[Diagnostic]:
     discrete = {site.name for site in plan.model.latents if site.distribution.family.discrete}
     problems = []
     for site in plan.model.latents:
+        if site.distribution.family.discrete:
+            continue
         for name in sorted(values_read(*site.support.arguments) & discrete):
             kind = "enumerated" if plan.sites[name].treatment == "enumerated" else "discrete"
             found = f"support of latent `{site.name}` depends on `{name}`, which is {kind}"

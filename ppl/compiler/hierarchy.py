@@ -1,15 +1,18 @@
 """Pass: the split of a hierarchical model into hyperparameters and the block that is near Gaussian given them.
 
-A site whose scale is itself unknown gives a posterior that no single Gaussian fits: its joint mode lies at a zero
-scale. Conditionally on the scales the rest is Gaussian or close to it, so the guide is factored in that order.
+A group of effects whose scale is itself unknown gives a posterior that no single Gaussian fits: its joint mode lies at
+a zero scale. Given the scales the effects are Gaussian or close to it, so the guide is factored in that order.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import replace
 
-from ppl.model.expressions import Expr, values_read
-from ppl.model.model import Deterministic, Model, Site
+from ppl.constraints import SUPPORTS
+from ppl.model import expressions as ex
+from ppl.model.model import Deterministic, Model, Site, Statement
 from ppl.model.plan import Plan
 
 SCALES = frozenset({"scale", "cov", "prec", "chol", "df"})
@@ -18,34 +21,70 @@ HYPER_BLOCK, CONDITIONAL_BLOCK = "hyperparameters", "given hyperparameters"
 
 
 def split_hierarchy(plan: Plan) -> Plan:
-    """Mark hyperparameters (whatever a scale reads) and the rest, where some latent's scale is unknown."""
+    """Mark the two blocks where some group of latents has an unknown scale, as written or as a factor.
+
+    Hyperparameters are the sites that a scale reads and, where there are few, all others that live on a half
+    line: what remains enters the model through its natural coordinate.
+    """
     model = plan.model
-    if plan.scored or model.params or not any(_scale_parents(model, site) for site in model.latents):
+    if plan.scored or model.params or any(site.block == HYPER_BLOCK for site in plan.sites.values()):
         return plan
     continuous = {site.name: site for site in plan.continuous}
-    hyper = {name for site in model.sites for name in _scale_parents(model, site) if name in continuous}
-    count = sum(plan.sites[name].size for name in hyper)
-    if count > MOST_HYPERPARAMETERS or hyper == continuous.keys():
+    scales = {name for site in model.latents for name in _scale_parents(model, site)} & continuous.keys()
+    scales |= _factors_of_effects(model, continuous)
+    noise = {name for site in model.observed for name in _scale_parents(model, site)} & continuous.keys()
+    hyper = scales | noise
+    others = sorted({name for name, site in continuous.items() if _half_line(site)} - hyper)
+    if _size(continuous, [*hyper, *others]) <= MOST_HYPERPARAMETERS:
+        hyper |= set(others)
+    if not scales or _size(continuous, hyper) > MOST_HYPERPARAMETERS or hyper == continuous.keys():
         return plan
     sites = dict(plan.sites)
     for name in continuous:
-        block = HYPER_BLOCK if name in hyper else CONDITIONAL_BLOCK
-        sites[name] = replace(sites[name], block=block)
+        inside = name in hyper
+        sites[name] = replace(
+            sites[name],
+            block=HYPER_BLOCK if inside else CONDITIONAL_BLOCK,
+            reason=sites[name].reason + ("; a scale of the others" if inside else "; near Gaussian given the scales"),
+        )
     return replace(plan, sites=sites)
+
+
+def _size(sites: dict[str, Site], names: Iterable[str]) -> int:
+    return sum(math.prod(sites[name].shape) for name in names)
+
+
+def _half_line(site: Site) -> bool:
+    return SUPPORTS[site.support.name].name in ("positive", "greater_than", "less_than")
 
 
 def _scale_parents(model: Model, site: Site) -> frozenset[str]:
     """Random sites that a scale-like parameter of `site` reads, looking through deterministic statements."""
-    found: set[str] = set()
-    for name, argument in site.distribution.arguments.items():
-        if name in SCALES:
-            found |= _random(model, argument)
-    return frozenset(found)
+    arguments = [value for name, value in site.distribution.arguments.items() if name in SCALES]
+    return _random(model, *arguments)
 
 
-def _random(model: Model, expression: Expr) -> set[str]:
+def _random(model: Model, *expressions: ex.Expr) -> frozenset[str]:
     names: set[str] = set()
-    for name in values_read(expression):
+    for name in ex.values_read(*expressions):
         statement = model.by_name[name]
         names |= _random(model, statement.value) if isinstance(statement, Deterministic) else {name}
-    return names
+    return frozenset(names)
+
+
+def _factors_of_effects(model: Model, continuous: dict[str, Site]) -> set[str]:
+    """Scalar half-line sites that multiply a group of real ones: the scale of a non-centred writing, `tau * raw[j]`."""
+    found: set[str] = set()
+    for statement in model.statements:
+        for node in ex.walk(*statement.inputs):
+            if isinstance(node, ex.Call) and node.function == "multiply":
+                left, right = (_random(model, argument) & continuous.keys() for argument in node.arguments)
+                for factor, effects in ((left, right), (right, left)):
+                    single = all(_half_line(continuous[name]) and not continuous[name].shape for name in factor)
+                    if factor and single and _has_group(continuous, effects):
+                        found |= factor
+    return found
+
+
+def _has_group(continuous: dict[str, Site], names: frozenset[str]) -> bool:
+    return any(continuous[name].axes and not _half_line(continuous[name]) for name in names)

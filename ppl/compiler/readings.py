@@ -114,7 +114,9 @@ class _Tracer:
         arrays = tuple(
             Resolver(NumpyLanguage(), {self._site.name: positions})(stand_in) for positions in places.arrays
         )
-        return _Places(arrays, arrays[0].event_rank)
+        pairs = zip(arrays, self._site.axes, strict=True)
+        minimal = tuple(_without_constant_axes(positions, plate) for positions, plate in pairs)
+        return _Places(minimal, arrays[0].event_rank)
 
 
 _VISITORS: dict[type[ex.Expr], Callable[[_Tracer, Any], _Places | None]] = {
@@ -127,22 +129,36 @@ _VISITORS: dict[type[ex.Expr], Callable[[_Tracer, Any], _Places | None]] = {
 }
 
 
+def _without_constant_axes(positions: Resolved[Any], plate: Axis) -> Resolved[Any]:
+    """Without the axes, but `plate` itself, along which the positions are all the same."""
+    array, axes = positions.array, list(positions.axes)
+    for axis in positions.axes:
+        if axis == plate or not axis.size:
+            continue
+        first = np.take(array, [0], axis=axes.index(axis))
+        if np.array_equal(np.broadcast_to(first, array.shape), array):
+            array = first.squeeze(axes.index(axis))
+            axes.remove(axis)
+    return Resolved(array, tuple(axes), positions.event_rank)
+
+
 def _over_event(places: _Places, event: tuple[int, ...]) -> _Places:
     """The same positions for every element of an event."""
     if places.rank:
         return places
-    arrays = tuple(
-        Resolved(np.broadcast_to(a.array.reshape(a.array.shape + (1,) * len(event)), a.array.shape + event), a.axes, len(event))
-        for a in places.arrays
-    )
-    return _Places(arrays, len(event))
+    rank, arrays = len(event), []
+    for positions in places.arrays:
+        shape = positions.array.shape
+        spread = np.broadcast_to(positions.array.reshape(shape + (1,) * rank), shape + event)
+        arrays.append(Resolved(spread, positions.axes, rank))
+    return _Places(tuple(arrays), rank)
 
 
 def _as_reading(site: Site, places: _Places) -> Reading:
     if places.rank:
         raise NotElementwise("many of its elements are read at once")
     found = dict(zip(site.axes, places.arrays, strict=True))
-    moved = [axis for axis, a in found.items() if a.axes != (axis,) or not np.array_equal(a.array, np.arange(axis.size))]
+    moved = [axis for axis, positions in found.items() if not _is_own(positions, axis)]
     source = union(found[axis].axes for axis in moved)
     target = tuple(axis for axis in site.axes if axis in moved or axis in source)
     source = union([source, [axis for axis in target if axis not in moved]])
@@ -150,6 +166,11 @@ def _as_reading(site: Site, places: _Places) -> Reading:
     if not target:
         return Reading(direct)
     return Reading(direct, target, source, _flat_positions([found[axis] for axis in target], target, source))
+
+
+def _is_own(positions: Resolved[Any], axis: Axis) -> bool:
+    """Whether each element along the axis reads its own."""
+    return positions.axes == (axis,) and np.array_equal(positions.array, np.arange(axis.size))
 
 
 def _flat_positions(arrays: list[Resolved[Any]], target: tuple[Axis, ...], source: tuple[Axis, ...]) -> np.ndarray:

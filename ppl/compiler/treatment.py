@@ -29,7 +29,7 @@ def treat(plan: Plan) -> Plan:
                         "improper prior: no evidence estimate, and the ELBO may be unbounded",
                     )  # fmt: skip
                 )
-    return replace(plan, sites=sites, warnings=(*plan.warnings, *warnings))
+    return replace(plan, sites=sites).warned(warnings)
 
 
 def _treat_site(site: Site) -> SitePlan:

@@ -18,7 +18,7 @@ from ppl.distributions.truncation import support_ends, truncated
 from ppl.functions.broadcasting import align_batches
 from ppl.functions.reductions import log_sum_exp
 
-__all__ = ["censored", "mixture", "ordered", "support_ends", "truncated", "zero_inflated", "zero_sum"]
+__all__ = ["censored", "masked", "mixture", "ordered", "support_ends", "truncated", "zero_inflated", "zero_sum"]
 
 ORDERED_SUPPORTS = {"real": "ordered", "positive": "positive_ordered", "nonnegative": "positive_ordered"}
 """Where draws lie in increasing order, by where they lie."""
@@ -50,6 +50,25 @@ def censored(base: Distribution) -> Distribution:
         log_density=log_density,
         sample=sample,
         doc=f"{base.name} with values that are only known to be larger (`right`) or smaller (`left`).",
+        discrete=base.discrete,
+    )
+
+
+def masked(base: Distribution) -> Distribution:
+    """`base` where `present` is true; elsewhere the log density is 0, whatever stands there."""
+
+    def log_density(xp: Any, value: Any, present: Any, **parameters: Any) -> Any:
+        density = base.log_density(xp, value, **parameters)
+        return xp.where(*align_batches(xp, (present != 0, density, 0.0), (0, 0, 0)))
+
+    return Distribution(
+        name=f"masked_{base.name}",
+        parameters=(*base.parameters, Parameter("present", "boolean")),
+        support=lambda parameters, sizes: base.support(_without(parameters, "present"), sizes),
+        log_density=log_density,
+        sample=lambda rng, shape, present, **parameters: base.sample(rng, shape, **parameters),
+        doc=f"{base.name} with elements that do not count.",
+        event=base.event,
         discrete=base.discrete,
     )
 

@@ -53,7 +53,7 @@ def sample(
 
 
 def _observed(name: str, obs: Any, span: Span | None) -> Expr | None:
-    """The observed value, which must be data without gaps; None for a latent site."""
+    """The observed value, in which NaN are missing; None for a latent site."""
     if obs is None or isinstance(obs, Absent):
         return None
     where = _argument(span, 2, "obs")
@@ -61,13 +61,6 @@ def _observed(name: str, obs: Any, span: Span | None) -> Expr | None:
     if not value.type.static:
         raise ModelError.of(
             "E114", where, "only data can be observed, this is random", f"to define `{name}`, use ppl.deterministic"
-        )
-    gaps = np.isnan(array := evaluate(value).array)
-    if gaps.any():
-        place = ", ".join(str(int(i)) for i in np.unravel_index(int(np.argmax(gaps)), gaps.shape))
-        at = f"value {place}" if array.ndim < 2 else f"value [{place}]"
-        raise ModelError.of(
-            "E501", where, f"{at} is NaN ({gaps.sum()} of {gaps.size} missing)", "drop the rows that are missing"
         )
     return replace(value, span=where)
 

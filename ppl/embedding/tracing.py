@@ -38,7 +38,7 @@ def trace(
             f"subtract it in the model where an index is used: `index - {base}`",
         )  # fmt: skip
     arguments = _bind(function, data, absent)
-    state = Tracing(Builder(function.__name__))
+    state = Tracing(Builder(function.__name__, keep_gaps=absent))
     token = CURRENT.set(state)
     try:
         function(*arguments.args, **arguments.kwargs)

@@ -38,6 +38,10 @@ def downstream(xp: Any, name: str, axes: tuple[Axis, ...], costs: Sequence[CostV
         local = cost.local.get(name, ())
         positions = tuple(1 + p for p, axis in enumerate(cost.axes) if axis not in local)
         value = xp.sum(cost.value, axis=positions) if positions else cost.value
+        kept = [axis for axis in cost.axes if axis in local]
+        order = [kept.index(axis) for axis in axes if axis in local]
+        if order != sorted(order):
+            value = xp.transpose(value, (0, *(1 + position for position in order)))
         key = tuple(slice(None) if axis in local else None for axis in axes)
         total = total + (value[(slice(None), *key)] if axes else value)
     return total

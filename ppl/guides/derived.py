@@ -53,7 +53,7 @@ class Guide:
     @cached_property
     def parameters(self) -> VectorLayout:
         """The Gaussian's parameters, then each factor's, then the learned points (unconstrained)."""
-        shapes = [(GAUSSIAN, (self.gaussian.size(self.layout.size),))]
+        shapes: list[tuple[str, tuple[int, ...]]] = [(GAUSSIAN, (self.gaussian.size(self.layout.size),))]
         shapes += [(name, factor.parameter_shape) for name, factor in self.factors.items()]
         shapes += [(param.name, _point_shape(param)) for param in self.plan.model.params]
         return VectorLayout.of_shapes(shapes)
@@ -76,6 +76,7 @@ class Guide:
         for name, factor in self.factors.items():
             kind = self.plan.sites[name].block
             lines.append(f"{name} ~ {kind}, {math.prod(factor.shape)} independent")
+        lines += [f"{site.name}: summed out exactly" for site in self.plan.enumerated]
         lines += [f"{param.name}: point" for param in self.plan.model.params]
         return "\n".join(lines)
 

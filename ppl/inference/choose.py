@@ -2,16 +2,53 @@
 
 from __future__ import annotations
 
+from ppl.compiler.hierarchy import HYPER_BLOCK
+from ppl.errors import InferenceError
 from ppl.guides import Guide, derive_guide
+from ppl.inference.methods import Method, adam, conditional, exact, full_gaussian, mean_field
 from ppl.model.plan import Plan
 
-FULL_RANK_LIMIT = 300
+FULL_RANK_LIMIT = 1500
 """Above this many continuous unknowns a dense covariance costs more than it tells."""
+METHODS = ("auto", "deterministic", "adam")
 
 
 def choose_guide(plan: Plan, name: str = "auto") -> Guide:
-    """The guide of that name; "auto" is full rank up to `FULL_RANK_LIMIT` continuous unknowns."""
-    if name != "auto":
+    """The guide of that name. "auto" and "conditional" are summarised by a full-rank Gaussian where that is affordable."""
+    if name not in ("auto", "conditional"):
         return derive_guide(plan, name)
     guide = derive_guide(plan, "full_rank")
     return guide if guide.layout.size <= FULL_RANK_LIMIT else derive_guide(plan, "mean_field")
+
+
+def is_hierarchical(plan: Plan) -> bool:
+    """Whether the compiler split the latents into hyperparameters and the rest."""
+    return any(site.block == HYPER_BLOCK for site in plan.sites.values())
+
+
+def choose_methods(plan: Plan, guide: str, method: str) -> tuple[Method, ...]:
+    """The methods to try, in order.
+
+    Raises InferenceError for a method that is unknown or that the model does not allow.
+    """
+    if method not in METHODS:
+        raise InferenceError.of("E704", None, f"no method `{method}`", f"there are {', '.join(METHODS)}")
+    stochastic = bool(plan.scored or plan.model.params)
+    if method == "deterministic" and stochastic:
+        which = plan.scored[0].name if plan.scored else plan.model.params[0].name
+        raise InferenceError.of("E704", None, f"`{which}` needs stochastic gradients", "use method='adam'")
+    if guide == "conditional" and (stochastic or method == "adam" or not is_hierarchical(plan)):
+        raise InferenceError.of(
+            "E704", None, "the conditional guide needs a hierarchical model without scored sites, fitted deterministically"
+        )
+    if not plan.continuous and not stochastic:
+        return (exact,)
+    if method == "adam" or stochastic:
+        return (adam,)
+    if guide == "mean_field":
+        return (mean_field,)
+    if guide == "conditional":
+        return (conditional,)
+    if guide == "auto" and is_hierarchical(plan):
+        return (conditional, full_gaussian)
+    return (full_gaussian,)

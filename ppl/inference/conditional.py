@@ -7,12 +7,13 @@ importance weights on the exact joint density correct the rest. Rue, Martino and
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 
 import numpy as np
 
-from ppl.inference.importance import DF, Proposal, Weighted, adapt
+from ppl.inference.importance import DF, Proposal, Weighted, adapt, exact_moments
 from ppl.inference.psis import psis
 from ppl.inference.sparsity import BorderedFactor, factorise, find_pattern
 from ppl.inference.target import Target
@@ -21,6 +22,7 @@ HALF_LOG_TWO_PI = 0.5 * np.log(2.0 * np.pi)
 _NEWTON_STEPS = 60
 _SMALL = 1e-6
 FEWEST_COPIES, FEWEST_CONDITIONALS = 4, 250
+HEAVY_SHARE = 0.25
 SECONDS = 3.0
 _MEMORY = 40_000_000
 
@@ -47,7 +49,7 @@ class ConditionalTarget:
 
     @property
     def groups(self) -> int:
-        """Gradient pairs that one Hessian takes."""
+        """Gradients that one Hessian takes, besides the one at the point itself."""
         return len(self._pattern.shifts)
 
     def rows(self, h: np.ndarray, u: np.ndarray) -> np.ndarray:
@@ -58,7 +60,7 @@ class ConditionalTarget:
 
     def blocks(self, h: np.ndarray) -> list[np.ndarray]:
         """Rows of h in parts whose Hessians fit into memory."""
-        size = max(1, _MEMORY // (2 * self.groups * self.target.dim))
+        size = max(1, _MEMORY // (self.groups * self.target.dim))
         return [h[i : i + size] for i in range(0, len(h), size)]
 
     def at(self, h: np.ndarray) -> Conditional:
@@ -82,28 +84,23 @@ class ConditionalTarget:
         the model is Gaussian given h one precision a row is all that is computed.
         """
         values = self.target.log_density(self.rows(h, u))
-        factor = self._factor(h, u)
-        active, current = np.arange(len(h)), factor
+        gradient = self._gradient(h, u)
+        factor = current = self._factor(h, u, gradient)
+        active = np.arange(len(h))
         for iteration in range(_NEWTON_STEPS):
-            gradient = self._gradient(h[active], u[active])
             step = current.solve(gradient)
-            decrement = np.sum(step * gradient, axis=1)
-            going = np.isfinite(decrement) & (decrement > _SMALL)
+            with np.errstate(invalid="ignore"):
+                going = np.sum(step * gradient, axis=1) > _SMALL
             active, step = active[going], step[going]
             if not len(active):
                 break
             u[active], values[active] = self._line_search(h[active], u[active], values[active], step)
+            gradient = self._gradient(h[active], u[active])
             current = current.take(going)
-            if iteration or not self._settled(h[active], u[active], current):
-                current = self._factor(h[active], u[active])
+            if iteration or not _settled(current, gradient):
+                current = self._factor(h[active], u[active], gradient)
                 factor.put(active, current)
         return u, values, factor
-
-    def _settled(self, h: np.ndarray, u: np.ndarray, factor: BorderedFactor) -> bool:
-        """Whether one step has brought every row to its mode, as it does in a Gaussian."""
-        gradient = self._gradient(h, u)
-        with np.errstate(invalid="ignore"):
-            return bool(np.all(np.sum(factor.solve(gradient) * gradient, axis=1) <= _SMALL))
 
     def _gradient(self, h: np.ndarray, u: np.ndarray) -> np.ndarray:
         return self.target.gradient(self.rows(h, u))[:, self.rest]
@@ -124,16 +121,23 @@ class ConditionalTarget:
             open_rows, length = open_rows[~better], 0.5 * length
         return best, found
 
-    def _factor(self, h: np.ndarray, u: np.ndarray) -> BorderedFactor:
-        """Cholesky factors of minus the Hessian in u, by central differences along the pattern's groups."""
+    def _factor(self, h: np.ndarray, u: np.ndarray, gradient: np.ndarray) -> BorderedFactor:
+        """Cholesky factors of minus the Hessian in u, by differences of gradients along the pattern's groups.
+
+        One-sided: the weights are taken against the Gaussian that is used, so its last digits do not matter.
+        """
         step = 1e-4 * (1.0 + np.abs(u))
         shifts = self._pattern.shifts
-        offsets = shifts[None] * step[:, None, :]
-        points = np.concatenate([u[:, None] + offsets, u[:, None] - offsets], axis=1).reshape(-1, u.shape[1])
-        gradient = self._gradient(np.repeat(h, 2 * len(shifts), axis=0), points)
-        gradient = gradient.reshape(len(h), 2, len(shifts), u.shape[1])
+        points = (u[:, None] + shifts[None] * step[:, None, :]).reshape(-1, u.shape[1])
+        moved = self._gradient(np.repeat(h, len(shifts), axis=0), points).reshape(len(h), len(shifts), -1)
         with np.errstate(invalid="ignore"):
-            return factorise(self._pattern, gradient[:, 0] - gradient[:, 1], 2.0 * step)
+            return factorise(self._pattern, moved - gradient[:, None], step)
+
+
+def _settled(factor: BorderedFactor, gradient: np.ndarray) -> bool:
+    """Whether one step has brought every row to its mode, as it does in a Gaussian."""
+    with np.errstate(invalid="ignore"):
+        return bool(np.all(np.sum(factor.solve(gradient) * gradient, axis=1) <= _SMALL))
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,7 @@ def fit_conditional(
     conditional.recentre(mode)
     first = Proposal(mode, factor, DF)
     count = _affordable(conditional, first, rng, draws // FEWEST_COPIES)
-    hyper, proposal = adapt(conditional.marginal, first, rng, rounds=4, draws=min(count, 1000 * len(mode)), strata=3)
+    hyper, proposal = adapt(conditional.marginal, first, rng, rounds=4, draws=min(count, 1000 * len(mode)), strata=3 if len(mode) <= 8 else 1)
     copies = 2 * max(1, draws // (2 * count))
     h = proposal.draw(rng, count)
     log_q_h = proposal.log_density(h)
@@ -168,7 +172,7 @@ def _affordable(conditional: ConditionalTarget, proposal: Proposal, rng: np.rand
     began = time.perf_counter()
     conditional.at(proposal.draw(rng, 20))
     possible = 20 * SECONDS / (time.perf_counter() - began)
-    count = FEWEST_CONDITIONALS
+    count = max(FEWEST_CONDITIONALS, 40 * len(conditional.hyper))
     while 2 * count <= min(possible, most):
         count *= 2
     return count
@@ -187,19 +191,36 @@ def _weighted_in_copies(rows: np.ndarray, ratios: np.ndarray, copies: int) -> We
 def _draw_rest(
     conditional: ConditionalTarget, h: np.ndarray, log_q_h: np.ndarray, rng: np.random.Generator, copies: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Antithetic draws of u given each h: full vectors (len(h) * copies, dim) and their log densities under the guide."""
-    du = len(conditional.rest)
-    rows, log_q = [], []
+    """Antithetic draws of u given each h: full vectors (len(h) * copies, dim) and their log densities under the guide.
+
+    One pair in four is a Student-t's, and the density is the mixture's: it bounds the weights where the conditional
+    has heavier tails than a Gaussian.
+    """
+    du, pairs = len(conditional.rest), copies // 2
+    noise = exact_moments(rng.standard_normal((len(h) * pairs, du))).reshape(len(h), pairs, du)
+    heavy = rng.random((len(h), pairs)) < HEAVY_SHARE
+    mixing = np.where(heavy, rng.chisquare(DF, (len(h), pairs)) / DF, 1.0)
+    noise = noise / np.sqrt(mixing)[..., None]
+    density = _mixture_density(np.sum(noise**2, axis=2), du)
+    rows, log_q, done = [], [], 0
     for part in conditional.blocks(h):
         found = conditional.at(part)
-        half = rng.standard_normal((len(part), copies // 2, du))
-        noise = np.concatenate([half, -half], axis=1)
-        moves = [found.factor.backward(noise[:, copy]) for copy in range(copies // 2)]
+        mine = slice(done, done + len(part))
+        moves = [found.factor.backward(noise[mine, pair]) for pair in range(pairs)]
         u = np.stack([found.modes + sign * move for sign in (1, -1) for move in moves], axis=1)
-        density = 0.5 * found.factor.log_det[:, None] - 0.5 * np.sum(noise**2, axis=2) - du * HALF_LOG_TWO_PI
         rows.append(conditional.rows(np.repeat(part, copies, axis=0), u.reshape(-1, du)))
-        log_q.append(density)
+        log_q.append(0.5 * found.factor.log_det[:, None] + np.tile(density[mine], 2))
+        done += len(part)
     return np.concatenate(rows), (np.concatenate(log_q) + log_q_h[:, None]).ravel()
+
+
+def _mixture_density(square: np.ndarray, dim: int) -> np.ndarray:
+    """Log density of the standard normal and Student-t mixture in `dim` dimensions, at points of this squared length."""
+    half = 0.5 * (DF + dim)
+    constant = math.lgamma(half) - math.lgamma(0.5 * DF) - 0.5 * dim * math.log(DF * math.pi)
+    student = constant - half * np.log1p(square / DF)
+    normal = -0.5 * square - dim * HALF_LOG_TWO_PI
+    return np.logaddexp(math.log(1.0 - HEAVY_SHARE) + normal, math.log(HEAVY_SHARE) + student)
 
 
 def _hyper_mode(conditional: ConditionalTarget, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -214,6 +235,7 @@ def _hyper_mode(conditional: ConditionalTarget, starts: np.ndarray) -> tuple[np.
     def loss(h: np.ndarray) -> tuple[float, np.ndarray]:
         points = np.concatenate([h[None], h + step * np.eye(dim), h - step * np.eye(dim)])
         found = conditional.marginal(points)
+        conditional.recentre(h)
         if not np.all(np.isfinite(found)):
             return 1e300, np.zeros(dim)
         return -float(found[0]), -(found[1 : dim + 1] - found[dim + 1 :]) / (2 * step)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ppl.inference.importance import Proposal, Weighted, adapt, weigh
-from ppl.inference.mean_field_fit import LinearResponse, fit_mean_field
+from ppl.inference.importance import Mixture, Proposal, Weighted, adapt, nearest_mode, weigh
+from ppl.inference.mean_field_fit import LinearResponse, Whitening, fit_mean_field
 from ppl.inference.mode import Mode, find_mode
 from ppl.inference.progress import Progress
 from ppl.inference.target import Target
@@ -23,11 +23,19 @@ SECONDS_A_ROUND = 0.4
 MOST_DRAWS, FEWEST_DRAWS = 20_000, 4_000
 
 
+SEPARATION, FAINT = 4.0, 12.0
+"""Modes further apart than this many sds are separate; one this many nats below the best is ignored."""
+
+
 @dataclass(frozen=True)
 class GaussianFit:
-    """A whitened mean field with its linear response, and the importance sample that corrects it."""
+    """A whitened mean field with its linear response, and the importance sample that corrects it.
+
+    `modes` are the separate modes found, the best first; `shares` their weights in the posterior.
+    """
 
     modes: tuple[Mode, ...]
+    shares: tuple[float, ...]
     response: LinearResponse
     gaussian: Proposal
     plain: Weighted
@@ -37,22 +45,54 @@ class GaussianFit:
 def fit_gaussian(target: Target, starts: np.ndarray, rng: np.random.Generator, bar: Progress) -> GaussianFit:
     """Fit the target from the given starting points (starts, dim), the best first."""
     bar.say("finding modes")
-    modes = sorted((find_mode(target, start) for start in starts), key=lambda mode: -_rank(mode))
+    modes = separate_modes([find_mode(target, start) for start in starts])
     bar.say("mean field")
-    for pairs in PAIRS:
-        response = fit_mean_field(
-            target.log_density, target.value_and_gradient, target.hessians, modes[0].whitening, rng, pairs
-        )
-        if response.sound and response.mean_error < 0.05:
-            break
+    response = respond(target, modes[0].whitening, rng)
     bar.say("importance weights")
     gaussian = Proposal(response.mean, _factor(response, modes[0]))
     draws = affordable_draws(target, gaussian, rng)
     plain = weigh(target.log_density, gaussian, rng, draws)
+    proposals = [gaussian, *(Proposal(mode.vector, _lower(mode.whitening.factor)) for mode in modes[1:])]
     weighted = plain
-    if target.dim <= ADAPTIVE_LIMIT:
+    if len(modes) > 1:
+        first = Mixture(tuple(proposals), (1.0 / len(modes),) * len(modes))
+        weighted, _ = adapt(target.log_density, first, rng, rounds=5, draws=draws, modes=proposals)
+    elif target.dim <= ADAPTIVE_LIMIT:
         weighted, _ = adapt(target.log_density, gaussian, rng, rounds=5, draws=draws)
-    return GaussianFit(tuple(modes), response, gaussian, plain, weighted)
+    owner = nearest_mode(weighted.rows, proposals)
+    shares = [float(np.exp(weighted.log_weights)[owner == k].sum()) for k in range(len(modes))]
+    return GaussianFit(tuple(modes), tuple(shares), response, gaussian, plain, weighted)
+
+
+def respond(target: Target, whitening: Whitening, rng: np.random.Generator) -> LinearResponse:
+    """Mean field in the whitened coordinates; more draws where the first few leave the mean uncertain."""
+    for pairs in PAIRS:
+        response = fit_mean_field(target.value_and_gradient, target.hessians, whitening, rng, pairs)
+        if response.sound and response.mean_error < 0.05:
+            break
+    return response
+
+
+def separate_modes(found: list[Mode]) -> list[Mode]:
+    """One mode from each cluster, by Laplace evidence, without those that carry no weight; never none."""
+    ranked = sorted(found, key=lambda mode: -_rank(mode))
+    kept: list[Mode] = []
+    for mode in ranked:
+        if kept and (not mode.found or _rank(mode) < _rank(kept[0]) - FAINT):
+            continue
+        if all(_distance(mode, other) > SEPARATION for other in kept):
+            kept.append(mode)
+    return kept
+
+
+def _distance(one: Mode, other: Mode) -> float:
+    """Between two modes, in sds of whichever is wider in that direction."""
+    move = one.vector - other.vector
+    return min(float(np.linalg.norm(np.linalg.solve(m.whitening.factor, move))) for m in (one, other))
+
+
+def _lower(factor: np.ndarray) -> np.ndarray:
+    return np.linalg.cholesky(factor @ factor.T)
 
 
 def _rank(mode: Mode) -> float:
@@ -64,7 +104,7 @@ def _factor(response: LinearResponse, mode: Mode) -> np.ndarray:
     try:
         return np.linalg.cholesky(response.covariance)
     except np.linalg.LinAlgError:
-        return np.linalg.cholesky(mode.whitening.factor @ mode.whitening.factor.T)
+        return _lower(mode.whitening.factor)
 
 
 def affordable_draws(target: Target, proposal: Proposal, rng: np.random.Generator) -> int:

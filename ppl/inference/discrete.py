@@ -20,7 +20,7 @@ Arrays = dict[str, np.ndarray]
 def draw_enumerated(
     plan: Plan, data: Mapping[str, Any], rng: np.random.Generator, values: Mapping[str, Any], draws: int
 ) -> Arrays:
-    """One joint draw of the enumerated sites for each of the `draws` draws of the others: whole numbers (draws, *shape).
+    """One joint draw of the enumerated sites for each of `draws` draws of the others: whole numbers (draws, *shape).
 
     `values` has the other latents, (draws, *shape), and the learned parameters, without a draw axis.
     """

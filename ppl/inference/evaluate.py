@@ -42,7 +42,8 @@ def _checked_values(
 
     Parameters default to their initial value. `reasons` tells of sites why they cannot be summed out.
     """
-    wanted: dict[str, Site | Param] = {s.name: s for s in (*model.latents, *model.params)}
+    statements: tuple[Site | Param, ...] = (*model.latents, *model.params)
+    wanted = {statement.name: statement for statement in statements}
     problems = []
     for name in values:
         if name not in wanted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,13 +21,14 @@ class Proposal:
     df: float = np.inf
 
     def draw(self, rng: np.random.Generator, draws: int) -> np.ndarray:
-        """Antithetic pairs: (draws, dim), `draws` even."""
+        """Antithetic pairs with exact second moments: (draws, dim), `draws` even."""
         half = rng.standard_normal((draws // 2, len(self.mean)))
-        noise = np.concatenate([half, -half])
+        spread = 1.0
         if np.isfinite(self.df):
-            mixing = rng.chisquare(self.df, draws // 2) / self.df
-            noise = noise / np.sqrt(np.concatenate([mixing, mixing]))[:, None]
-        return self.mean + noise @ self.factor.T
+            half = half / np.sqrt(rng.chisquare(self.df, draws // 2) / self.df)[:, None]
+            spread = self.df / (self.df - 2.0)
+        half = exact_moments(half, spread)
+        return self.mean + np.concatenate([half, -half]) @ self.factor.T
 
     def log_density(self, rows: np.ndarray) -> np.ndarray:
         from scipy.special import gammaln
@@ -41,6 +42,19 @@ class Proposal:
         half = 0.5 * (self.df + dim)
         constant = gammaln(half) - gammaln(0.5 * self.df) - 0.5 * dim * np.log(self.df * np.pi)
         return constant - log_det - half * np.log1p(square / self.df)
+
+
+def exact_moments(noise: np.ndarray, spread: float = 1.0) -> np.ndarray:
+    """Rows of noise (draws, dim) made to have second moments `spread` times the identity.
+
+    It takes the Monte Carlo error out of means and covariances of near Gaussian posteriors; each row moves by
+    a relative dim / draws only, so it is done where there are many more rows than columns.
+    """
+    draws, dim = noise.shape
+    if draws < 10 * dim:
+        return noise
+    factor = np.linalg.cholesky(noise.T @ noise / draws)
+    return np.sqrt(spread) * np.linalg.solve(factor, noise.T).T
 
 
 @dataclass(frozen=True)
@@ -114,17 +128,18 @@ def adapt(
     rounds: int,
     draws: int,
     strata: int = 1,
+    modes: Sequence[Proposal] = (),
 ) -> tuple[Weighted, AnyProposal]:
     """Rounds of importance sampling, each proposal matched to the last round's weighted draws.
 
     A proposal is a Student-t with a wider one behind it; with `strata` above 1 the draws are cut along their longest
-    axis and each part gets its own, which follows a skewed density. The round with the most effective draws wins;
+    axis and each part gets its own, which follows a skewed density; with several `modes` they are parted by the nearest one. The round with the most effective draws wins;
     it stops early when the effective number no longer grows.
     """
     best = weigh(log_density, first, rng, draws)
     winner, last = first, best
     for _ in range(rounds):
-        following = _matched(last, strata)
+        following = _matched(last, strata, modes)
         if following is None:
             break
         last = weigh(log_density, following, rng, draws)
@@ -140,7 +155,7 @@ DF = 6.0
 WIDE_SHARE, WIDENING = 0.1, 2.5
 
 
-def _matched(weighted: Weighted, strata: int) -> Mixture | None:
+def _matched(weighted: Weighted, strata: int, modes: Sequence[Proposal]) -> Mixture | None:
     """Student-t components with the moments of the weighted rows, or of each part of them, and a wide one behind."""
     rows, weights = weighted.rows, np.exp(weighted.log_weights)
     dim = rows.shape[1]
@@ -150,7 +165,10 @@ def _matched(weighted: Weighted, strata: int) -> Mixture | None:
     covariance = covariance + 1e-12 * np.diag(np.diag(covariance))
     if weighted.effective < 2.0 * dim:
         covariance = np.diag(np.diag(covariance))
-    parts = [(1.0, mean, covariance)] if strata == 1 else _cut(rows, weights, mean, covariance, strata)
+    if len(modes) > 1:
+        parts = _parted(rows, weights, modes)
+    else:
+        parts = [(1.0, mean, covariance)] if strata == 1 else _cut(rows, weights, mean, covariance, strata)
     components, shares = [], []
     try:
         for share, centre, spread in parts:
@@ -179,3 +197,25 @@ def _cut(
         # a part is narrower than the whole along the axis; a quarter of the whole keeps the joints covered
         parts.append((float(share), centre, spread + 0.25 * covariance))
     return parts
+
+
+def nearest_mode(rows: np.ndarray, modes: Sequence[Proposal]) -> np.ndarray:
+    """Which mode's Gaussian gives each row the highest density: (draws,)."""
+    return np.argmax([mode.log_density(rows) for mode in modes], axis=0)
+
+
+def _parted(rows: np.ndarray, weights: np.ndarray, modes: Sequence[Proposal]) -> list[tuple[float, np.ndarray, np.ndarray]]:
+    """Shares, means and covariances of the rows nearest to each mode; a mode with little weight keeps its own."""
+    owner = nearest_mode(rows, modes)
+    parts = []
+    for position, mode in enumerate(modes):
+        mine = owner == position
+        share = float(weights[mine].sum())
+        centre, spread = mode.mean, mode.factor @ mode.factor.T
+        if share > 0 and share**2 / np.sum(weights[mine] ** 2) > 5.0 * rows.shape[1]:
+            centre = weights[mine] @ rows[mine] / share
+            centred = rows[mine] - centre
+            spread = (centred * weights[mine, None]).T @ centred / share
+        parts.append((max(share, 0.05), centre, spread))
+    total = sum(share for share, _, _ in parts)
+    return [(share / total, centre, spread) for share, centre, spread in parts]

@@ -10,13 +10,18 @@ from typing import Any
 class Progress:
     """A tqdm bar on standard error with the ELBO beside it; silent where `show` is False or None without a terminal."""
 
-    def __init__(self, total: int, show: bool | None = None, every: int = 50) -> None:
+    def __init__(self, show: bool | None = None, every: int = 50) -> None:
         self._every = every
         self._bar: Any = None
         if show or (show is None and sys.stderr.isatty()):
             from tqdm import tqdm
 
-            self._bar = tqdm(total=total, unit="step", leave=False, file=sys.stderr)
+            self._bar = tqdm(unit="step", leave=False, file=sys.stderr)
+
+    def expect(self, steps: int) -> None:
+        """At most this many steps are to come."""
+        if self._bar is not None:
+            self._bar.reset(total=steps)
 
     def update(self, step: int, elbo: float) -> None:
         if self._bar is not None and step % self._every == 0:

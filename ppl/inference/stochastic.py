@@ -88,6 +88,7 @@ def minimise(
     their Monte Carlo error. The parameters returned are the mean over the last windows. Ctrl-C returns what there is.
     """
     parameters, adam = start.copy(), Adam(len(start))
+    progress.expect(options.steps)
     history: list[float] = []
     means: list[np.ndarray] = []
     total, rate, last = np.zeros_like(start), options.rate, -np.inf

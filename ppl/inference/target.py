@@ -33,6 +33,7 @@ class Target:
             lambda rows: backend.xp.sum(differentiable.log_joint(guide, rows))
         )
         widest = max([self.dim, *(int(np.prod(site.shape)) for site in plan.model.sites)], default=1)
+        widest = max([widest, *(elimination.largest for elimination in plan.eliminations)])
         self._block = max(1, _CHUNK // widest)
 
     def log_density(self, rows: np.ndarray) -> np.ndarray:

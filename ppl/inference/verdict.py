@@ -4,39 +4,61 @@ from __future__ import annotations
 
 import numpy as np
 
-from ppl.inference.psis import psis, threshold
+from ppl.inference.outcome import Outcome
+from ppl.inference.psis import threshold
 from ppl.inference.result import Verdict
 from ppl.model.plan import Plan
 
+FEW_EFFECTIVE, TOO_FEW_EFFECTIVE = 1000.0, 100.0
+"""Below the first the means carry more than about 0.03 sd of Monte Carlo error; below the second the weights tell little."""
 
-def judge(plan: Plan, converged: bool, stopped: str, log_ratios: np.ndarray) -> tuple[Verdict, float | None]:
-    """The verdict on a fit and its evidence estimate, from log p(x, z) - log q(z) at draws of the guide.
 
-    The evidence is None where a prior is improper, or where the importance weights are not to be relied on.
-    """
-    if not np.all(np.isfinite(log_ratios)):
-        lost = int(np.sum(~np.isfinite(log_ratios)))
-        reason = f"the log density is not finite at {lost} of {len(log_ratios)} draws of the guide"
-        return Verdict("not trusted", (reason,), ("look at the priors' ranges, or give the model another form",)), None
-    _, khat = psis(log_ratios)
-    limit = threshold(len(log_ratios))
-    reasons, advice = [], []
-    level = "trusted"
-    if khat > limit:
-        level = "not trusted" if khat > 1.0 else "care"
-        reasons.append(f"the guide misses part of the posterior (k-hat {khat:.2f} is above {limit:.2f})")
-        advice.append("means are better than standard deviations; try guide='full_rank' or a reparameterised model")
-    else:
-        reasons.append(f"importance weights are well behaved (k-hat {khat:.2f})")
-    if not converged:
+def judge(plan: Plan, outcome: Outcome) -> tuple[Verdict, float | None]:
+    """The verdict on an outcome, and its evidence estimate where a proper prior gives that a meaning."""
+    count = len(outcome.ratios)
+    limit = threshold(outcome.independent or count)
+    lost = int(np.sum(~np.isfinite(outcome.ratios)))
+    reasons, advice = list(outcome.problems), []
+    level = "care" if reasons else "trusted"
+    if lost > 0.01 * count:
+        reasons.append(f"the log density is not finite at {lost} of {count} draws of the guide")
+        advice.append("look at the priors' ranges, or give the model another form")
         level = "not trusted"
-        reasons.append(f"the optimisation has not converged: {stopped}")
+    if outcome.khat > limit:
+        level = "not trusted" if outcome.khat > 1.0 else _worse(level, "care")
+        reasons.append(f"the guide misses part of the posterior (k-hat {outcome.khat:.2f} is above {limit:.2f})")
+        advice.append(_advice(outcome))
+    elif level == "trusted":
+        reasons.append(_praise(outcome))
+    if outcome.log_weights is not None and outcome.effective < FEW_EFFECTIVE:
+        level = _worse(level, "care" if outcome.effective >= TOO_FEW_EFFECTIVE else "not trusted")
+        error = 1.0 / np.sqrt(max(outcome.effective, 1.0))
+        reasons.append(f"only {outcome.effective:.0f} effective draws: means are uncertain by {error:.2f} sd")
+    if not outcome.converged:
+        level = "not trusted"
+        reasons.append(f"the optimisation has not converged: {outcome.stopped}")
         advice.append("allow more steps")
-    proper = all(site.distribution.family.proper for site in plan.model.latents)
-    evidence = _log_mean(log_ratios) if proper and khat <= limit and not plan.model.params else None
-    return Verdict(level, tuple(reasons), tuple(advice), khat), evidence
+    proper = all(site.distribution.family.proper for site in plan.model.latents) and not plan.model.params
+    evidence = outcome.log_evidence if proper else None
+    return Verdict(level, tuple(reasons), tuple(dict.fromkeys(advice)), outcome.khat), evidence
 
 
-def _log_mean(log_values: np.ndarray) -> float:
-    top = log_values.max()
-    return float(top + np.log(np.mean(np.exp(log_values - top))))
+def _worse(one: str, other: str) -> str:
+    order = ("trusted", "care", "not trusted")
+    return max(one, other, key=order.index)
+
+
+def _praise(outcome: Outcome) -> str:
+    if outcome.method == "exact":
+        return "every latent is enumerated exactly"
+    if outcome.khat < 0.0:
+        return "importance weights are nearly equal (k-hat below 0)"
+    return f"importance weights are well behaved (k-hat {outcome.khat:.2f})"
+
+
+def _advice(outcome: Outcome) -> str:
+    if outcome.method == "adam":
+        return "its means are better than its standard deviations; write the model in another parameterisation"
+    if outcome.method == "conditional":
+        return "give the scales more informative priors, or write the model in another parameterisation"
+    return "tighten the priors of weakly identified parameters, or write the model in another parameterisation"

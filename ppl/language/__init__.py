@@ -10,16 +10,22 @@ __all__ = ["check", "format_source", "parse"]
 
 
 def check(source: Source) -> Program:
-    """Parse a text and look at its names and its order; raises `ModelError` with all errors of the first bad phase."""
+    """Parse a text, look at its names, write its submodel calls out, and look at its order.
+
+    Raises `ModelError` with all errors of the first bad phase.
+    """
     from ppl.errors import ModelError
     from ppl.language.names import check_names
     from ppl.language.order import check_order
+    from ppl.language.submodels import expand
 
     program = parse(source)
-    for phase in (check_names, check_order):
-        found = phase(program)
-        if found:
-            raise ModelError(found)
+    found = check_names(program)
+    if not found:
+        program = expand(program)
+        found = check_order(program)
+    if found:
+        raise ModelError(found)
     return program
 
 

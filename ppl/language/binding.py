@@ -65,6 +65,11 @@ class Declared:
         return self.type.name.name
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the values are whole numbers."""
+        return self.kind in ("int", "bool", "index")
+
+    @property
     def is_size(self) -> bool:
         """Whether shapes may tell it: a scalar integer."""
         return self.kind == "int" and not self.type.dimensions and not self.missing

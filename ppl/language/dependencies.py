@@ -1,13 +1,13 @@
 """What each statement of a program defines and reads.
 
 A `Unit` is what becomes one step: a plain statement, or a scan with all that is in it. An edge leads from a unit
-to one that it reads. Reading data needs only their declaration; their observing statement counts where the
-two stand in the same block, since there one iteration would then depend on another.
+to one that it reads. Reading data needs only their declaration; their observing statement counts where values may be
+missing, and where the two stand in the same block, since there one iteration would then depend on another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from ppl.language import syntax
@@ -136,7 +136,7 @@ def edges_between(units: Sequence[Unit], scopes: Scopes, scan: syntax.Scan | Non
             definition = scopes.find(name.name, reader)
             if definition is None or definition.kind is Kind.INDEX:
                 continue
-            for read in _read_units(definition, unit, units, definers, observers):
+            for read in _read_units(definition, unit, units, definers, observers, scopes.missing):
                 if read == place and isinstance(unit.statement, syntax.Scan):
                     continue
                 edge = _edge(name, around, reader, units[read], scan)
@@ -174,14 +174,21 @@ def _direct_reads(placed: Placed) -> Iterator[tuple[Placed, syntax.Name, syntax.
 
 
 def _read_units(
-    definition: Definition, unit: Unit, units: Sequence[Unit], definers: Mapping[str, int], observers: Mapping[str, int]
+    definition: Definition,
+    unit: Unit,
+    units: Sequence[Unit],
+    definers: Mapping[str, int],
+    observers: Mapping[str, int],
+    missing: Set[str],
 ) -> Iterator[int]:
     definer = definers.get(key_of(definition))
     if definer is not None:
         yield definer
     if definition.kind is Kind.DATA:
         observer = observers.get(definition.name)
-        if observer is not None and (units[observer] is unit or _shared(units[observer].placed, unit.placed)):
+        if observer is None:
+            return
+        if definition.name in missing or units[observer] is unit or _shared(units[observer].placed, unit.placed):
             yield observer
 
 

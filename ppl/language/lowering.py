@@ -13,6 +13,7 @@ from ppl.errors import DataError, Diagnostic, ModelError
 from ppl.language import parameters, syntax
 from ppl.language.binding import bind, declarations
 from ppl.language.meaning import Scope, Unknown, not_yet
+from ppl.language.names import unused_data
 from ppl.language.order import Step, ordered
 from ppl.language.walk import expressions, reads, target_of
 from ppl.model import construct
@@ -32,7 +33,11 @@ def bind_program(
     steps = ordered(program)
     outcomes = frozenset(_observed_names(program, steps)) if absent else frozenset()
     bound = bind(program, data, base, outcomes)
-    return Lowering(program, steps, bound, outcomes).model(), bound
+    model = Lowering(program, steps, bound, outcomes, absent).model()
+    unused = unused_data(program, bound)
+    if unused:
+        raise DataError(unused)
+    return model, bound
 
 
 def _observed_names(program: syntax.Program, steps: tuple[Step, ...]) -> set[str]:
@@ -52,18 +57,25 @@ class Lowering:
     """Goes through the steps and builds; collects the errors of all of them."""
 
     def __init__(
-        self, program: syntax.Program, steps: tuple[Step, ...], bound: Mapping[str, Any], outcomes: frozenset[str]
+        self,
+        program: syntax.Program,
+        steps: tuple[Step, ...],
+        bound: Mapping[str, Any],
+        outcomes: frozenset[str],
+        absent: bool,
     ) -> None:
         self._steps = steps
         self._bound = bound
-        self._builder = Builder(program.source.name)
+        self._builder = Builder(program.source.name, keep_gaps=absent)
         self._declared = declarations(program)
         self._values: dict[str, Expr | None] = {}
         self._data: dict[str, Expr] = {}
         self._functions = {s.name.name: s for s in program.statements if isinstance(s, syntax.Def)}
         self._errors: list[Diagnostic] = []
         self._unknown: list[Unknown] = []
+        self._observed_data = _observed_names(program, steps)
         self._released = outcomes - bound.keys()
+        self._gappy = frozenset(name for name, value in bound.items() if np.any(np.isnan(value)))
 
     def model(self) -> Model:
         self._go_through(self._steps)
@@ -113,10 +125,13 @@ class Lowering:
     def _data_declaration(self, step: Step, statement: syntax.Data) -> None:
         labels = [parameters.label(dimension) for dimension in statement.type.dimensions]
         for name in statement.names:
-            if statement.missing:
-                raise not_yet(statement.span, "`missing` data")
             if name.name in self._bound:
                 value = np.asarray(self._bound[name.name])
+                if name.name in self._gappy - self._observed_data:
+                    found = f"{np.isnan(value).sum()} of {value.size} missing, and `{name.name}` has no distribution"
+                    raise ModelError.of("E501", name.span, found, f"write `{name.name} ~ …`, or drop the rows")
+                if statement.missing and name.name not in self._gappy and self._declared[name.name].is_whole:
+                    value = value.astype(np.int64)
                 self._values[name.name] = construct.data(name.name, value, name.span, labels)
 
     def _param(self, step: Step, statement: syntax.Param) -> None:
@@ -139,7 +154,7 @@ class Lowering:
         value = self._builder.sample(
             name.name, use, plates, observed, statement.target.span, notes, release=name.name in self._released
         )
-        if not data or name.name not in self._bound:
+        if not data or name.name not in self._bound or name.name in self._gappy:
             self._values[step.key or name.name] = value
 
     def _observed(self, target: syntax.Target, plates: tuple[Axis, ...], scope: Scope) -> Expr:
@@ -194,7 +209,7 @@ class Lowering:
 
     def _scan(self, step: Step, statement: syntax.Scan) -> None:
         """A scan in which no value depends on its own past is a plate: what it looks back on is known."""
-        past = next(_recurrent(step, self._released), None)
+        past = next(_recurrent(step, self._released | self._gappy), None)
         if past is not None:
             raise not_yet(statement.header, f"a `scan` in which `{past}` depends on its own past")
         around, notes = (*step.binders, statement.binder), step.notes

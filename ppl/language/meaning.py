@@ -212,6 +212,8 @@ def _call(scope: Scope, node: syntax.Call) -> Expr:
         return _inlined(scope, node, scope.functions[name])
     if name in LATER:
         raise not_yet(node.function.span, f"`{name}`")
+    if name in scope.values and scope.values[name] is None and name not in FUNCTIONS:
+        raise Unknown(name, node.function.span)  # a network, whose declaration has been answered
     if name not in FUNCTIONS:
         near = FUNCTIONS.suggest(name)
         raise ModelError.of(

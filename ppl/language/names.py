@@ -7,6 +7,7 @@
 | E103 | an index or a local name outside its block |
 | E104 | a name defined twice |
 | E107 | a left side without the indices of the blocks around it |
+| E115 | a statement that a `def` cannot hold |
 
 Calls, types and notes are looked at in `calls.py`.
 """
@@ -14,7 +15,7 @@ Calls, types and notes are looked at in `calls.py`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from ppl.errors import Diagnostic
 from ppl.language import syntax
@@ -33,6 +34,7 @@ def check_names(program: syntax.Program) -> list[Diagnostic]:
     found = [_repeated(*pair) for pair in scopes.repeated]
     for placed in statements(program):
         found.extend(_left_side(placed))
+        found.extend(_in_definition(placed))
         found.extend(_reads(placed, scopes, functions))
         found.extend(_shadowing(placed, scopes))
     found.extend(check_calls(program, scopes))
@@ -65,6 +67,26 @@ def _shadowing(placed: Placed, scopes: Scopes) -> Iterator[Diagnostic]:
                 if earlier is not None:
                     index = Definition(earlier.name, Kind.INDEX, binder.name.span, "")
                     yield _repeated(earlier, index)
+
+
+# E115 -----------------------------------------------------------------------------------------------
+
+
+def _in_definition(placed: Placed) -> Iterator[Diagnostic]:
+    """A `def` is a plain function: values and what it returns."""
+    statement = placed.statement
+    if not placed.root.startswith("def ") or placed.blocks or isinstance(statement, syntax.Return | syntax.Def):
+        return
+    if isinstance(statement, syntax.Assign) and not statement.target.indices:
+        return
+    what = "an index on the left" if isinstance(statement, syntax.Assign) else f"`{_WORDS[type(statement)]}`"
+    expected = "it holds `name = value` and a `return`"
+    if isinstance(statement, syntax.Sample | syntax.Factor):
+        expected = "write `model` instead of `def`, and call it after `~`"
+    yield Diagnostic("E115", statement.span, f"a `def` cannot hold {what}", expected)
+
+
+_WORDS = {syntax.Sample: "~", syntax.Factor: "factor", syntax.Plate: "plate", syntax.Scan: "scan"}
 
 
 # E107 -----------------------------------------------------------------------------------------------
@@ -198,3 +220,18 @@ def _near_misses(program: syntax.Program, scopes: Scopes) -> Iterator[Diagnostic
         if close:
             found = f"makes a new latent, and data `{close}` (line {model[close].line}) is never used"
             yield Diagnostic("E102", name.span, found, f"did you mean `{close}`?")
+
+
+# E505, where data are bound ------------------------------------------------------------------------
+
+
+def unused_data(program: syntax.Program, bound: Collection[str]) -> list[Diagnostic]:
+    """Data that are declared and bound, and that nothing reads or observes."""
+    scopes = collect(program)
+    parts = [part for placed in statements(program) for part in expressions(placed.statement)]
+    used = {name.name for part in parts for name, _ in reads(part)}
+    return [
+        Diagnostic("E505", definition.span, "declared and bound, never used")
+        for name, definition in scopes.rooms.get(MODEL, {}).items()
+        if definition.kind is Kind.DATA and name in bound and name not in used and name not in scopes.observations
+    ]

@@ -55,6 +55,7 @@ class Scopes:
     rooms: dict[str | int, dict[str, Definition]] = field(default_factory=dict)
     repeated: list[tuple[Definition, Definition]] = field(default_factory=list)  # (earlier, later)
     observations: dict[str, Placed] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)  # data of which values may be missing
 
     def find(self, name: str, placed: Placed) -> Definition | None:
         """The definition that `name` means at a statement."""
@@ -121,9 +122,11 @@ def collect(program: syntax.Program) -> Scopes:
 
 def _declare(scopes: Scopes, placed: Placed) -> None:
     match placed.statement:
-        case syntax.Data(names=names):
+        case syntax.Data(names=names, missing=missing):
             for name in names:
                 scopes.add(Definition(name.name, Kind.DATA, name.span, MODEL), placed)
+            if missing:
+                scopes.missing.update(name.name for name in names)
         case syntax.Param(name=name):
             scopes.add(Definition(name.name, Kind.PARAM, name.span, MODEL), placed)
         case syntax.Def(parameters=parameters) | syntax.Submodel(parameters=parameters):

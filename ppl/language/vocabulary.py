@@ -26,6 +26,9 @@ COMBINATORS = {
 FORMS = frozenset({"size", "rep", "eye", "ode", "logpdf", "mlp", "gaussian"})
 TAKES_DISTRIBUTIONS = {**COMBINATORS, "logpdf": slice(0, 1)}
 
+# Forms whose first argument is the name of a function.
+TAKES_FUNCTION = frozenset({"ode"})
+
 # Distributions as BUGS, Stan and NumPyro call them, where the nearest name would not be the right one.
 FOREIGN_DISTRIBUTIONS = {
     "N": "normal",

@@ -19,6 +19,7 @@ from ppl.errors import Diagnostic, ModelError
 from ppl.model import construct, messages
 from ppl.model import expressions as ex
 from ppl.model.expressions import Dim, Expr, Type
+from ppl.model.missing import without_gaps
 from ppl.model.model import Deterministic, DistributionUse, Factor, Model, Note, Param, Site, Statement, SupportOf
 from ppl.model.placement import name_leading, place, place_event
 from ppl.model.resolve import NumpyLanguage, Resolved, Resolver, evaluate
@@ -26,10 +27,14 @@ from ppl.source import Span, nearest
 
 
 class Builder:
-    """Collects the statements of one model. `name` is the model's."""
+    """Collects the statements of one model. `name` is the model's.
 
-    def __init__(self, name: str) -> None:
+    Missing observations are dropped or made latent at the end, unless `keep_gaps`.
+    """
+
+    def __init__(self, name: str, keep_gaps: bool = False) -> None:
         self.name = name
+        self.keep_gaps = keep_gaps
         self.statements: list[Statement] = []
         self.predicted: list[Statement] = []
         self.in_predict = False
@@ -53,7 +58,8 @@ class Builder:
         return known is not None and (known.size, known.start) != (size, start)
 
     def model(self) -> Model:
-        return Model(self.name, tuple(self.statements), tuple(self.predicted))
+        model = Model(self.name, tuple(self.statements), tuple(self.predicted))
+        return model if self.keep_gaps else without_gaps(model)
 
     # Statements ----------------------------------------------------------------------------------
 
@@ -326,7 +332,8 @@ def _check_observed(site: Site, observed: Expr) -> None:
     arguments = [evaluate(argument) for argument in site.support.arguments]
     found = evaluate(observed)
     value, *ends = Resolver(NumpyLanguage()).align([found, *arguments])
-    inside = np.asarray(support.contains(value, *ends))
+    gaps = np.any(np.isnan(value), axis=tuple(range(-support.event_rank, 0)))
+    inside = np.asarray(support.contains(value, *ends)) | gaps
     if not np.all(inside):
         _raise_outside(site, support.describe, Resolved(value, found.axes, found.event_rank), arguments, inside)
 

@@ -173,6 +173,58 @@ class Lift(Expr):
         return (self.base,)
 
 
+@dataclass(frozen=True)
+class Past:
+    """What the steps of a recurrence read as `leaf`: the `state`-th state at the steps `positions`, counted from 0.
+
+    `positions` has one for each step and each element of `axes`. Those that are not earlier are read, but not used.
+    """
+
+    leaf: Value
+    state: int
+    axes: tuple[Axis, ...]
+    positions: np.ndarray = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Recurrence(Expr):
+    """States that are computed one step after another along `time`, each from earlier ones. Read by `State`s.
+
+    `steps` has one expression for each state, over the leaves of `pasts` and the leaves `given`, which stand for
+    `inputs`: whatever does not depend on the states. `names` and `written` are the statements they come from, which
+    read their own values.
+    """
+
+    time: Axis
+    names: tuple[str, ...]
+    written: tuple[Expr, ...]
+    steps: tuple[Expr, ...]
+    pasts: tuple[Past, ...]
+    given: tuple[Value, ...]
+    inputs: tuple[Expr, ...]
+
+    @property
+    def children(self) -> tuple[Expr, ...]:
+        return self.inputs
+
+
+@dataclass(frozen=True, eq=False)
+class State(Expr):
+    """One state of a recurrence, at all steps."""
+
+    base: Recurrence
+    number: int
+
+    @property
+    def children(self) -> tuple[Expr, ...]:
+        return (self.base,)
+
+    @property
+    def written(self) -> Expr:
+        """The state's step as its statement was written."""
+        return self.base.written[self.number]
+
+
 def walk(*roots: Expr) -> Iterator[Expr]:
     """Every node below `roots`, once, children before parents."""
     seen: set[int] = set()

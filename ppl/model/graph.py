@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import networkx
 
 
-def dependency_graph(model: Model) -> networkx.DiGraph[str]:
+def dependency_graph(model: Model) -> networkx.DiGraph:
     """A `networkx.DiGraph` of the sites, parameters and factors.
 
     Deterministic statements are looked through and data are inputs of edges, not nodes. Nodes
@@ -19,7 +19,7 @@ def dependency_graph(model: Model) -> networkx.DiGraph[str]:
     """
     import networkx
 
-    graph: networkx.DiGraph[str] = networkx.DiGraph(name=model.name)
+    graph: networkx.DiGraph = networkx.DiGraph(name=model.name)
     for statement in model.statements:
         if isinstance(statement, Deterministic):
             continue
@@ -41,7 +41,7 @@ def dependency_graph(model: Model) -> networkx.DiGraph[str]:
 _SHAPES = {"site": "ellipse", "param": "diamond", "factor": "box"}
 
 
-def dot_text(graph: networkx.DiGraph[str]) -> str:
+def dot_text(graph: networkx.DiGraph) -> str:
     """A dependency graph in the DOT language of Graphviz; observed sites are filled, plates stand under the names."""
     lines = [f"digraph {_quoted(graph.name)} {{"]
     for name, node in graph.nodes(data=True):

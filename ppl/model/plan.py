@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ppl.axes import Axis, union
@@ -61,6 +62,10 @@ class Plan:
     eliminations: tuple[Elimination, ...] = ()
     costs: tuple[Cost, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
+
+    def warned(self, records: Iterable[Diagnostic]) -> Plan:
+        """The plan with these warnings too, each once."""
+        return replace(self, warnings=tuple(dict.fromkeys((*self.warnings, *records))))
 
     def with_treatment(self, *treatments: Treatment) -> tuple[SitePlan, ...]:
         return tuple(site for site in self.sites.values() if site.treatment in treatments)

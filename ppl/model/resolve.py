@@ -11,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
@@ -71,7 +71,12 @@ class Resolved(Generic[A]):
 
 
 class Resolver(Generic[A]):
-    """Resolves expressions against the `values` of the statements they read; remembers what it has done."""
+    """Resolves expressions against the `values` of the statements they read; remembers what it has done.
+
+    `visitors` has the method for each class of nodes.
+    """
+
+    visitors: ClassVar[dict[type[ex.Expr], Callable[[Any, Any], Resolved[Any]]]]
 
     def __init__(self, language: ArrayLanguage[A], values: dict[str, Resolved[A]] | None = None) -> None:
         self.language = language
@@ -81,7 +86,7 @@ class Resolver(Generic[A]):
     def __call__(self, expression: ex.Expr) -> Resolved[A]:
         for node in ex.walk(expression):
             if id(node) not in self._done:
-                self._done[id(node)] = (node, _VISITORS[type(node)](self, node))
+                self._done[id(node)] = (node, self.visitors[type(node)](self, node))
         return self._done[id(expression)][1]
 
     def align(self, items: Sequence[Resolved[A]], event_rank: int | None = None) -> list[A]:
@@ -114,6 +119,10 @@ class Resolver(Generic[A]):
         return Resolved(array, ordered, event_rank)
 
     # One method a node ---------------------------------------------------------------------------
+
+    def done(self, node: ex.Expr) -> Resolved[A]:
+        """What an expression has been resolved to."""
+        return self._done[id(node)][1]
 
     def _constant(self, node: ex.Constant) -> Resolved[A]:
         return Resolved(self.language.constant(node.value), (), np.ndim(node.value))
@@ -271,7 +280,7 @@ class Resolver(Generic[A]):
         return self.in_order(taken, (*kept, *index_axes), index_rank + len(whole))
 
 
-_VISITORS: dict[type[ex.Expr], Callable[[Any, Any], Resolved[Any]]] = {
+Resolver.visitors = {
     ex.Constant: Resolver._constant,
     ex.Data: Resolver._data,
     ex.Value: Resolver._value,

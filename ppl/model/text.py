@@ -107,6 +107,10 @@ def _index_text(axis: Any) -> str:
     return str(axis.name)
 
 
+def _state(node: ex.State) -> str:
+    return expression_text(node.written)
+
+
 _TEXTS: dict[type[ex.Expr], Callable[[Any], str]] = {
     ex.Constant: _constant,
     ex.Data: lambda node: node.name,
@@ -118,4 +122,5 @@ _TEXTS: dict[type[ex.Expr], Callable[[Any], str]] = {
     ex.Gather: _gather,
     ex.Named: _named,
     ex.Lift: _lift,
+    ex.State: _state,
 }

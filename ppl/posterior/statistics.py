@@ -23,12 +23,12 @@ def sd(draws: np.ndarray, weights: np.ndarray | None) -> Any:
 
 
 def quantile(draws: np.ndarray, weights: np.ndarray | None, q: Any) -> np.ndarray:
-    """Quantiles `q` (…) of draws (draws, *shape): (…, *shape). NaN where a draw is NaN.
+    """Quantiles `q` (…) of draws (draws, *shape), truth values as 0 and 1: (…, *shape). NaN where a draw is NaN.
 
     With weights, linear between the draws, each standing at the middle of its share of the distribution.
     """
     if weights is None:
-        return np.quantile(draws, q, axis=0)
+        return np.quantile(np.asarray(draws, float), q, axis=0)
     flat = draws.reshape(len(draws), -1)
     order = np.argsort(flat, axis=0)
     values = np.take_along_axis(flat, order, axis=0).astype(float)

@@ -8,9 +8,12 @@ from scipy.special import logsumexp
 from scipy.stats import bernoulli, binom, dirichlet, expon, gamma, multivariate_normal, norm, poisson
 
 from ppl.errors import DataError, ModelError
+from ppl.language.names import unused_data
+from ppl.language.parser import parse as parse_tree
 from ppl.model import model_text
 from ppl.model.graph import dependency_graph
 from ppl.program import parse
+from ppl.source import Source
 
 DATA = {
     "N": 4,
@@ -45,9 +48,19 @@ VALUES = {
 }
 
 
+def program(statements, head=HEAD):
+    """The program of `statements` behind the common declarations, those of data that it does not use left out."""
+    text = f"{head}{statements}\n"
+    while unused := unused_data(parse_tree(Source("m.ppl", text)), DATA):
+        name = unused[0].span.text
+        text = re.sub(rf"^data {name}:.*$|(?<=^data ){name}, ", "", text, flags=re.MULTILINE)
+        text = re.sub(rf"^(data [\w, ]*), {name}(?=[,:])", r"\1", text, flags=re.MULTILINE)
+    return parse(text, "m.ppl")
+
+
 def of(statements, data=DATA, head=HEAD):
     """The model of `statements` behind the common declarations, bound."""
-    return parse(f"{head}{statements}\n", "m.ppl").bind(data)
+    return program(statements, head).bind(data)
 
 
 def tail(statements, data=DATA):
@@ -66,8 +79,7 @@ def canonical(model):
 
 
 def log_density(statements, data=DATA, **values):
-    program = parse(f"{HEAD}{statements}\n", "m.ppl")
-    return program.log_density({**VALUES, **values}, data, by_site=True)
+    return program(statements).log_density({**VALUES, **values}, data, by_site=True)
 
 
 def likelihood(loc):
@@ -114,7 +126,7 @@ def test_two_ways_of_writing_give_one_model(case):
     if case != "scan of known lags":  # there the lags are named data in one of them
         assert canonical(one.model) == canonical(other.model)
     values = {**VALUES, "z": np.arange(4.0)} if "z" in one.model.by_name else VALUES
-    densities = [parse(f"{HEAD}{s}\n", "m.ppl").log_density(values, DATA) for s in SAME[case]]
+    densities = [program(s).log_density(values, DATA) for s in SAME[case]]
     assert np.isfinite(densities[0])
     np.testing.assert_allclose(densities[0], densities[1], rtol=1e-14)
     graphs = [dependency_graph(bound.model) for bound in (one, other)]

@@ -1,0 +1,39 @@
+"""What a method reports back to `run_fit`, whichever it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Draws of the latents with log weights (None: equal ones), and the diagnostics that the verdict reads.
+
+    `parameters` are the guide's; `ratios` log p(x, z) - log q(z) at draws of the guide, whose mean is the ELBO;
+    `khat` belongs to the weights actually used, `effective` is their effective number. `problems` say in words what else
+    went wrong and `notes` what a user may like to know.
+    """
+
+    method: str
+    parameters: np.ndarray
+    values: dict[str, np.ndarray]
+    log_weights: np.ndarray | None
+    ratios: np.ndarray
+    khat: float
+    effective: float
+    log_evidence: float | None
+    history: np.ndarray
+    steps: int
+    converged: bool
+    stopped: str
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    independent: int = 0
+    """How many independent draws the weights rest on; 0 where it is their number."""
+
+    @property
+    def count(self) -> int:
+        """How many draws of the latents there are."""
+        return len(self.ratios) if self.log_weights is None else len(self.log_weights)

@@ -1,0 +1,157 @@
+"""Missing observations, which stand as NaN in the observed values of a site.
+
+Where nothing reads the site, they drop out of the density: the site keeps the observed elements alone, along an axis of
+its own. Where something does, the missing elements become a latent site `name_missing` and readers see the completed
+value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ppl.axes import Axis, Layout, union
+from ppl.constraints import SUPPORTS
+from ppl.distributions import combinators
+from ppl.errors import Diagnostic, ModelError
+from ppl.model import construct
+from ppl.model import expressions as ex
+from ppl.model.expressions import Expr
+from ppl.model.model import DistributionUse, Model, Site, Statement
+from ppl.model.resolve import NumpyLanguage, Resolver, evaluate
+from ppl.model.rewrite import selected, with_expressions, with_values
+
+
+def has_gaps(observed: Expr) -> bool:
+    """Whether an observed value has missing elements."""
+    return observed.type.static and bool(np.any(np.isnan(evaluate(observed).array)))
+
+
+def without_gaps(model: Model) -> Model:
+    """The model with missing observations dropped, or made latent where they are read.
+
+    Raises ModelError.
+    """
+    gappy = {site.name for site in model.observed if site.observed is not None and has_gaps(site.observed)}
+    if not gappy:
+        return model
+    read = {name for statement in (*model.statements, *model.predicted) for name in statement.reads}
+    problems: list[Diagnostic] = []
+    completed: dict[str, Expr] = {}
+    statements: list[Statement] = []
+    for statement in model.statements:
+        statement = with_values(statement, completed)
+        if not isinstance(statement, Site) or statement.name not in gappy:
+            statements.append(statement)
+            continue
+        try:
+            gaps = _Gaps.of(statement)
+            statements += gaps.filled_in(model, completed) if statement.name in read else gaps.dropped(model)
+        except ModelError as error:
+            problems.extend(error.diagnostics)
+    if problems:
+        raise ModelError(problems)
+    return Model(model.name, tuple(statements), tuple(with_values(s, completed) for s in model.predicted))
+
+
+@dataclass(frozen=True)
+class _Gaps:
+    """A site with a mask of its missing elements, over its axes in canonical order."""
+
+    site: Site
+    axes: tuple[Axis, ...]
+    missing: np.ndarray
+
+    @classmethod
+    def of(cls, site: Site) -> _Gaps:
+        assert site.observed is not None
+        found = evaluate(site.observed)
+        axes = union([site.axes])
+        array = np.isnan(Resolver(NumpyLanguage()).expand(found, Layout(axes, found.event_rank)))
+        event = tuple(range(array.ndim - found.event_rank, array.ndim))
+        some, every = array.any(axis=event), array.all(axis=event)
+        if np.any(some & ~every):
+            raise ModelError.of(
+                "E801", site.observed.span or site.span, f"a value of `{site.name}` is missing in part, which is not "
+                "supported yet", "give the elements distributions of their own, or make the whole value NaN",
+            )  # fmt: skip
+        return cls(site, axes, np.broadcast_to(some, tuple(axis.size for axis in axes)))
+
+    # Leaves ------------------------------------------------------------------------------------------
+
+    def dropped(self, model: Model) -> list[Site]:
+        """The site with its observed elements alone; none where nothing is observed."""
+        if self.missing.all():
+            return []
+        if self._follows_a_discrete_plate(model):
+            return [self._masked()]
+        return [self._part(self.site.name, "observed", ~self.missing)]
+
+    def _part(self, name: str, suffix: str, mask: np.ndarray) -> Site:
+        """The elements where `mask` is true, along an axis named after the site."""
+        if not self.axes:
+            return replace(self.site, name=name)
+        positions = np.nonzero(mask)
+        axis = construct.fresh_axis(f"{self.site.name}_{suffix}", len(positions[0]))
+        places = dict(zip(self.axes, positions, strict=True))
+        return with_expressions(self.site, lambda part: selected(part, places, axis), name=name, axes=(axis,))
+
+    def _follows_a_discrete_plate(self, model: Model) -> bool:
+        """Whether its elements belong to those of a discrete latent, which is summed out plate by plate."""
+        parents = [model.by_name[name] for name in model.random_ancestors(model.by_name[self.site.name])]
+        latent = [p for p in parents if isinstance(p, Site) and p.observed is None and p.distribution.family.discrete]
+        return any(set(parent.axes) & set(self.axes) for parent in latent)
+
+    def _masked(self) -> Site:
+        """The site over all its plates, where missing elements have log density 0 at a stand-in value."""
+        observed = self.site.observed
+        assert observed is not None
+        present = self._constant(~self.missing)
+        rows = evaluate(observed).array.reshape(-1, *(dim.size for dim in self.site.dims))
+        known = rows[int(np.argmin(np.isnan(rows).reshape(len(rows), -1).any(axis=1)))]
+        filled = construct.call("where", [present, observed, construct.constant(known)], observed.span)
+        use = self.site.distribution
+        masked = DistributionUse(combinators.masked(use.family), {**use.arguments, "present": present}, use.span)
+        return replace(self.site, distribution=masked, observed=filled)
+
+    # Inner values -------------------------------------------------------------------------------------
+
+    def filled_in(self, model: Model, completed: dict[str, Expr]) -> list[Site]:
+        """The missing elements as a latent site, and the observed ones; `completed` gets what readers see."""
+        site = self.site
+        if SUPPORTS[site.support.name].discrete:
+            raise ModelError.of(
+                "E801", site.span, f"missing values of `{site.name}` are discrete and read elsewhere: enumerating them "
+                "is not supported yet", "drop the rows, or write them as a latent of their own",
+            )  # fmt: skip
+        name = _free_name(f"{site.name}_missing", model)
+        latent = replace(self._part(name, "missing", self.missing), observed=None)
+        completed[site.name] = self._completed(latent)
+        return [latent, *self.dropped(model)]
+
+    def _completed(self, latent: Site) -> Expr:
+        """The observed values with the latent ones in their places."""
+        observed = self.site.observed
+        assert observed is not None
+        kind = replace(observed.type, axes=latent.axes, dims=latent.dims, domain=latent.support.name, static=False)
+        value: Expr = ex.Value(kind, self.site.span, latent.name)
+        if not self.axes:
+            return value
+        position = self._constant(np.cumsum(self.missing).reshape(self.missing.shape) * self.missing - self.missing)
+        value = construct.index(construct.lift(value, latent.axes), [position], self.site.span)
+        return construct.call("where", [self._constant(self.missing), value, observed], self.site.span)
+
+    def _constant(self, array: np.ndarray) -> Expr:
+        """An array over the axes of the site."""
+        value: Expr = construct.constant(array)
+        for axis in self.axes:
+            value = construct.named(value, 0, axis)
+        return value
+
+
+def _free_name(name: str, model: Model) -> str:
+    while name in model.by_name:
+        name += "_"
+    return name
+

@@ -1,0 +1,240 @@
+"""Statements that depend on their own past: which they are, and one step of them.
+
+Statements are lowered as if all steps were known at once: `s[t - 1]` reads the value of the whole statement `s` at other
+positions. Where a value follows from its own past by computation alone, that is a circle; `with_recurrences` opens it.
+A latent site that reads its own past is no circle: given its value, the lag is a shifted read of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ppl.axes import Axis, Layout, union
+from ppl.errors import ModelError
+from ppl.functions import UNKNOWN
+from ppl.model import construct, messages
+from ppl.model import expressions as ex
+from ppl.model.expressions import Expr, Type
+from ppl.model.model import Deterministic, Model, Site, Statement
+from ppl.model.resolve import NumpyLanguage, Resolver, evaluate
+from ppl.model.rewrite import with_children
+
+
+def with_recurrences(model: Model) -> Model:
+    """The model with deterministic statements that depend on their own past as recurrences. Raises ModelError."""
+    return replace(model, statements=_opened(model.statements), predicted=_opened(model.predicted))
+
+
+def _opened(statements: Sequence[Statement]) -> tuple[Statement, ...]:
+    circular = {s.name: s for s in statements if isinstance(s, Deterministic)}
+    opened: dict[str, Statement] = {}
+    for group in circles({name: statement.reads for name, statement in circular.items()}):
+        members = [circular[name] for name in group]
+        recurrence = _recurrence(members)
+        for number, member in enumerate(members):
+            kind = replace(member.value.type, axes=recurrence.type.axes, domain=UNKNOWN)
+            opened[member.name] = replace(member, value=ex.State(kind, member.value.span, recurrence, number))
+    return tuple(opened.get(statement.name, statement) for statement in statements) if opened else tuple(statements)
+
+
+def circles(reads: Mapping[str, frozenset[str]]) -> list[list[str]]:
+    """The groups of names that depend on each other or on themselves, each in the order of `reads`."""
+    places = {name: place for place, name in enumerate(reads)}
+    if all(places.get(other, -1) < place for name, place in places.items() for other in reads[name]):
+        return []
+    reached = {name: _reached(name, reads) for name in reads}
+    groups: list[list[str]] = []
+    for name in reads:
+        if name in reached[name] and not any(name in group for group in groups):
+            groups.append([other for other in reads if other in reached[name] and name in reached[other]])
+    return groups
+
+
+def _reached(name: str, reads: Mapping[str, frozenset[str]]) -> set[str]:
+    found: set[str] = set()
+    pending = list(reads[name])
+    while pending:
+        other = pending.pop()
+        if other in reads and other not in found:
+            found.add(other)
+            pending += reads[other]
+    return found
+
+
+def _recurrence(members: Sequence[Deterministic]) -> ex.Recurrence:
+    written = {member.name: member.value for member in members}
+    unroller = Unroller.of(members, written.values())
+    for member in members:
+        unroller.current[member.name] = unroller.step(member.value)
+    if unroller.mixed:
+        plates = ", ".join(f"`{axis.name}`" for axis in unroller.mixed)
+        raise unsupported(members, f"reads other elements along {plates} in its own past")
+    axes = union([[unroller.time], *(member.axes for member in members)])
+    return ex.Recurrence(
+        type=Type(axes, (), UNKNOWN, static=False),
+        span=members[0].span,
+        time=unroller.time,
+        names=tuple(written),
+        written=tuple(written.values()),
+        steps=tuple(unroller.current[name] for name in written),
+        pasts=tuple(unroller.pasts),
+        given=tuple(unroller.inputs),
+        inputs=tuple(unroller.inputs.values()),
+    )
+
+
+def unsupported(members: Iterable[Statement], why: str) -> ModelError:
+    first, *rest = members
+    others = "".join(f", `{member.name}`" for member in rest)
+    return ModelError.of("E801", first.span, f"`{first.name}`{others} {why}, which is not supported yet")
+
+
+def written(statement: Statement) -> tuple[Expr, ...]:
+    """What a statement reads to get its value, recurrences as they were written."""
+    if isinstance(statement, Site):
+        return statement.distribution.expressions
+    return tuple(part.written if isinstance(part, ex.State) else part for part in statement.inputs)
+
+
+class Unroller:
+    """Makes expressions over all steps of `members` into expressions for one step.
+
+    In these, `pasts` stand for reads of earlier steps, and the keys of `inputs` for all that does not depend on the
+    members. `current` has what a read of the present step of a member is. `mixed` are the plates whose elements read
+    those of others.
+    """
+
+    def __init__(self, members: Sequence[Statement], time: Axis) -> None:
+        self.time = time
+        self.pasts: list[ex.Past] = []
+        self.inputs: dict[ex.Value, Expr] = {}
+        self.current: dict[str, Expr] = {}
+        self.mixed: tuple[Axis, ...] = ()
+        self._members = {member.name: number for number, member in enumerate(members)}
+        self._statements = members
+        self._done: dict[int, tuple[Expr, Expr]] = {}
+        self._dependent: dict[int, Expr] = {}
+
+    @classmethod
+    def of(cls, members: Sequence[Statement], roots: Iterable[Expr]) -> Unroller:
+        """For the index along which all the members look back. Raises ModelError where there is none."""
+        names = {member.name for member in members}
+        shared = set.intersection(*(set(member.axes) for member in members))
+        for node in ex.walk(*roots):
+            history = _history(node, names)
+            if history is not None:
+                pairs = zip(history.base.axes, history.items, strict=False)  # type: ignore[attr-defined]
+                shared &= {axis for axis, item in pairs if item is not None}
+        if not shared:
+            raise unsupported(members, "depends on itself along no index of its own or along several")
+        return cls(members, min(shared, key=lambda axis: -axis.order))
+
+    def step(self, root: Expr) -> Expr:
+        """`root` at one step. Raises ModelError where it is read in a way that has no meaning for one."""
+        for node in ex.walk(root):
+            if id(node) not in self._done:
+                stepped = self._stepped(node)
+                if stepped is not None:
+                    self._done[id(node)] = (node, stepped)
+        if id(root) not in self._done:
+            raise unsupported(self._statements, "is read as a whole in its own past")
+        return self._leaf(self._done[id(root)][1])
+
+    def _stepped(self, node: Expr) -> Expr | None:
+        """The node at one step, None where that is not known (yet)."""
+        if isinstance(node, ex.Value) and node.name in self._members:
+            now = self.current.get(node.name)
+            return None if now is None else self._depending(now)
+        if _history(node, self._members) is not None:
+            return self._past(node)  # type: ignore[arg-type]
+        if any(id(child) not in self._done for child in node.children):
+            return None
+        children = [self._done[id(child)][1] for child in node.children]
+        if not any(id(child) in self._dependent for child in children):
+            return node
+        if isinstance(node, ex.Named | ex.Lift):
+            axes = node.axes if isinstance(node, ex.Lift) else (node.axis,)
+            if self.time in axes:
+                return None
+            self._mix(axes)
+        return self._depending(with_children(node, [self._leaf(child) for child in children]))
+
+    def _depending(self, node: Expr) -> Expr:
+        self._dependent[id(node)] = node
+        return node
+
+    def _leaf(self, node: Expr) -> Expr:
+        """A part of a step: what does not depend on the members becomes an input."""
+        if id(node) in self._dependent or isinstance(node, ex.Constant):
+            return node
+        known = next((leaf for leaf, value in self.inputs.items() if value is node), None)
+        if known is None:
+            known = ex.Value(node.type, node.span, f"given {len(self.inputs)}")
+            self.inputs[known] = node
+        return known
+
+    def _mix(self, axes: Sequence[Axis]) -> None:
+        plates = {axis for member in self._statements for axis in member.axes}
+        self.mixed = union([self.mixed, [axis for axis in axes if axis in plates]])
+
+    def _past(self, node: ex.Gather) -> Expr | None:
+        """A read of earlier steps, `x[t - 1]` or `x[t - 1 - k]` for the index `k` of something else."""
+        base = node.base
+        assert isinstance(base, ex.Lift)
+        value = base.base
+        assert isinstance(value, ex.Value)
+        place = base.axes.index(self.time)
+        item = node.items[place]
+        rest = [other for number, other in enumerate(node.items) if number != place]
+        if item is None or not all(other is None or (other.type.static and not other.type.dims) for other in node.items):
+            return None
+        axes = union([item.type.axes, [self.time]])
+        extra = tuple(axis for axis in axes if axis != self.time)
+        if set(extra) & set(value.type.axes):
+            return None
+        positions = self._positions(item, value.name, axes)
+        kind = replace(value.type, axes=union([value.type.axes, extra]))
+        leaf = ex.Value(kind, node.span, f"past {value.name} {len(self.pasts)}")
+        self.pasts.append(ex.Past(leaf, self._members[value.name], extra, positions))
+        others = tuple(axis for axis in base.axes if axis != self.time)
+        lifted = self._depending(construct.lift(leaf, others))
+        self._depending(leaf)
+        self._mix(others)
+        if all(other is None for other in rest):
+            return lifted
+        return self._depending(replace(node, base=lifted, items=tuple(rest)))
+
+    def _positions(self, item: Expr, name: str, axes: tuple[Axis, ...]) -> np.ndarray:
+        """(steps, further axes of the item). Raises ModelError where one that is used is not earlier."""
+        positions = self._over(item, axes)
+        now = np.arange(self.time.size).reshape(-1, *(1,) * (positions.ndim - 1))
+        used = np.ones(positions.shape, bool)
+        if isinstance(item, ex.Call) and item.function == "where" and item.arguments[0].type.static:
+            used = self._over(item.arguments[0], axes)  # the guard of a read that is out of range
+        late = used & (positions >= now)
+        if np.any(late):
+            step, *_ = messages.first_false(~late)
+            at, read = step + self.time.start, int(positions[messages.first_false(~late)]) + self.time.start
+            raise ModelError.of(
+                "E506", item.span, f"`{name}` at {self.time.name} = {at} depends on `{name}` at {read}, which is not earlier",
+                f"read `{name}[{self.time.name} - 1]`, guarded with `if {self.time.name} == {self.time.start}`",
+            )  # fmt: skip
+        return np.where(positions < now, positions, 0)
+
+    def _over(self, node: Expr, axes: tuple[Axis, ...]) -> np.ndarray:
+        """A static value over all of `axes`, that of the steps first."""
+        found = evaluate(node)
+        array = Resolver(NumpyLanguage()).expand(found, Layout(axes, 0))
+        full = np.broadcast_to(array, tuple(axis.size for axis in axes))
+        return np.moveaxis(full, axes.index(self.time), 0)
+
+
+def _history(node: Expr, names: Iterable[str]) -> ex.Gather | None:
+    """The node, where it reads a member at positions of its own choice: `x[…]` of the whole `x`."""
+    if not isinstance(node, ex.Gather) or not isinstance(node.base, ex.Lift):
+        return None
+    value = node.base.base
+    return node if isinstance(value, ex.Value) and value.name in names else None

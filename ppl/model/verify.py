@@ -1,0 +1,305 @@
+"""The verifier: what must hold of a model, and of a plan after each pass. A violation is a bug of ours.
+
+The tests run it between all passes. It works out everything anew, and trusts only the leaves of expressions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ppl.axes import Axis, union
+from ppl.constraints import SUPPORTS
+from ppl.errors import InternalError, ModelError
+from ppl.functions import UNKNOWN
+from ppl.model import construct
+from ppl.model import expressions as ex
+from ppl.model.builder import core_sizes
+from ppl.model.elimination import Elimination
+from ppl.model.expressions import Expr, Type
+from ppl.model.model import Deterministic, Factor, Model, Param, Site, Statement
+from ppl.model.plan import Cost, Plan
+from ppl.model.resolve import evaluate
+
+
+def verify(model: Model) -> None:
+    """Names, order, axes, types and supports of a model. Raises InternalError."""
+    known: dict[str, Statement] = {}
+    plates = {axis.name: axis for statement in model.statements for axis in statement.axes}
+    for statement in (*model.statements, *model.predicted):
+        name = statement.name
+        _demand(name not in known, f"two statements are called `{name}`")
+        _demand(len(set(statement.axes)) == len(statement.axes), f"`{name}` has a plate twice")
+        _demand(
+            all(plates.get(axis.name, axis) == axis for axis in statement.axes), f"a plate of `{name}` has two ranges"
+        )
+        for expression in statement.inputs:
+            _check_expression(name, expression, known)
+            loose = set(expression.type.axes) - set(statement.axes)
+            _demand(not loose, f"`{name}` reads along {', '.join(map(str, loose))}, which is none of its plates")
+        _STATEMENTS[type(statement)](statement)
+        known[name] = statement
+
+
+def verify_plan(plan: Plan, stage: str) -> None:
+    """What must hold of a plan after the pass named `stage`, and of its model. Raises InternalError."""
+    verify(plan.model)
+    for specification in STAGES[stage]:
+        specification(plan)
+
+
+def _demand(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise InternalError(otherwise)
+
+
+# Statements -------------------------------------------------------------------------------------------
+
+
+def _check_site(site: Site) -> None:
+    use, name = site.distribution, site.name
+    for key, value in use.arguments.items():
+        core = use.family.parameter(key).core_dimensions
+        _demand(len(value.type.dims) == len(core), f"`{key}` of `{name}` has {value.type}, its core is {core}")
+    sizes = core_sizes(use)
+    event = tuple(sizes[core].size for core in use.family.event_dimensions)
+    _demand(event == tuple(dim.size for dim in site.dims), f"the event of `{name}` is {event}, not {site.dims}")
+    _check_support(site)
+    _demand(SUPPORTS[site.support.name].discrete == use.family.discrete, f"`{name}` is discrete in one place only")
+    if site.observed is not None:
+        found = site.observed.type
+        _demand(found.event == event, f"`{name}` is observed as {found}, its event is {event}")
+        _demand(not ex.values_read(site.observed), f"`{name}` is observed to be something random")
+
+
+def _check_deterministic(statement: Deterministic) -> None:
+    pass
+
+
+def _check_factor(factor: Factor) -> None:
+    _demand(not factor.value.type.dims, f"the factor `{factor.name}` is {factor.value.type}")
+
+
+def _check_param(param: Param) -> None:
+    _demand(not param.axes, f"the parameter `{param.name}` lies in a plate")
+    shape = np.shape(param.initial)
+    _demand(shape in ((), param.shape), f"`{param.name}` of shape {param.shape} starts at a value of shape {shape}")
+    _check_support(param)
+
+
+def _check_support(statement: Site | Param) -> None:
+    name = statement.support.name
+    _demand(name in SUPPORTS, f"`{statement.name}` has the support `{name}`, which is not registered")
+    support, given = SUPPORTS[name], len(statement.support.arguments)
+    _demand(given == len(support.arguments), f"the support of `{statement.name}` has {given} arguments")
+    _demand(support.event_rank <= len(statement.dims), f"a value of `{statement.name}` is too small for its support")
+
+
+_STATEMENTS: dict[type[Statement], Callable[[Any], None]] = {
+    Site: _check_site,
+    Deterministic: _check_deterministic,
+    Factor: _check_factor,
+    Param: _check_param,
+}
+
+
+# Expressions ------------------------------------------------------------------------------------------
+
+
+def _check_expression(reader: str, expression: Expr, known: dict[str, Statement]) -> None:
+    """Every node has the type that its children give it, and reads only statements in `known`."""
+    for node in ex.walk(expression):
+        where = f"{type(node).__name__} in `{reader}`"
+        domain = node.type.domain
+        _demand(domain == UNKNOWN or domain in SUPPORTS, f"{where}: no support `{domain}`")
+        if isinstance(node, ex.Value):
+            _demand(node.name in known, f"`{reader}` reads `{node.name}`, which is not defined before it")
+            _demand(not isinstance(known[node.name], Factor), f"`{reader}` reads the factor `{node.name}`")
+            found = Model("", (known[node.name],)).value_type(node.name)
+        else:
+            found = _typed(node, where)
+        stored, worked_out = (_essence(kind) for kind in (node.type, found))
+        _demand(stored == worked_out, f"{where}: its type is {stored}, its children give {worked_out}")
+
+
+def _essence(kind: Type) -> tuple[object, ...]:
+    """What the rest of the system relies on: axes, lengths, staticness. Labels only serve messages."""
+    return frozenset(kind.axes), kind.event, kind.static
+
+
+def _typed(node: Expr, where: str) -> Type:
+    try:
+        return _TYPES[type(node)](node)
+    except (ModelError, ValueError, IndexError) as error:
+        raise InternalError(f"{where}: {error}") from error
+
+
+def _sized(sizes: tuple[int, ...]) -> tuple[ex.Dim, ...]:
+    return tuple(ex.Dim(size) for size in sizes)
+
+
+def _array_type(value: Any) -> Type:
+    return Type((), _sized(np.shape(value)))
+
+
+def _call_type(node: ex.Call) -> Type:
+    return construct.call(node.function, node.arguments, node.span, **dict(node.static)).type
+
+
+def _log_density_type(node: ex.LogDensity) -> Type:
+    cores = [node.family.event_dimensions, *(node.family.parameter(key).core_dimensions for key in node.parameters)]
+    for core, part in zip(cores, node.children, strict=True):
+        if len(core) != len(part.type.dims):
+            raise ValueError(f"an argument has {part.type}, its core is {core}")
+    return Type(_axes(node), (), static=all(part.type.static for part in node.children))
+
+
+def _slice_type(node: ex.SliceOf) -> Type:
+    event = list(node.base.type.event)
+    if not 0 <= node.start <= node.stop <= event[node.dim]:
+        raise ValueError(f"{node.start}:{node.stop} of a dimension of length {event[node.dim]}")
+    event[node.dim] = node.stop - node.start
+    return Type(node.base.type.axes, _sized(tuple(event)), static=node.base.type.static)
+
+
+def _gather_type(node: ex.Gather) -> Type:
+    event = node.base.type.event
+    given = [(item, size) for item, size in zip(node.items, event, strict=True) if item is not None]
+    for item, size in given:
+        if item.type.static and not np.all((evaluate(item).array >= 0) & (evaluate(item).array < size)):
+            raise ValueError(f"an index beyond a dimension of length {size}")
+    index = construct.unify([item.type for item, _ in given], node.span)
+    whole = tuple(size for item, size in zip(node.items, event, strict=True) if item is None)
+    static = all(child.type.static for child in node.children)
+    return Type(_axes(node), (*index, *_sized(whole)), static=static)
+
+
+def _named_type(node: ex.Named) -> Type:
+    kind, event = node.base.type, list(node.base.type.event)
+    if event.pop(node.dim) != node.axis.size or node.axis in kind.axes:
+        raise ValueError(f"dimension {node.dim} of {kind} cannot be named {node.axis}")
+    return Type((*kind.axes, node.axis), _sized(tuple(event)), static=kind.static)
+
+
+def _lift_type(node: ex.Lift) -> Type:
+    kind = node.base.type
+    event = (*(axis.size for axis in node.axes), *kind.event)
+    return Type(tuple(axis for axis in kind.axes if axis not in node.axes), _sized(event), static=kind.static)
+
+
+def _axes(node: Expr) -> tuple[Axis, ...]:
+    return union(child.type.axes for child in node.children)
+
+
+_TYPES: dict[type[Expr], Callable[..., Type]] = {
+    ex.Constant: lambda node: _array_type(node.value),
+    ex.Data: lambda node: _array_type(node.value),
+    ex.AxisIndex: lambda node: Type((node.axis,)),
+    ex.Call: _call_type,
+    ex.LogDensity: _log_density_type,
+    ex.SliceOf: _slice_type,
+    ex.Gather: _gather_type,
+    ex.Named: _named_type,
+    ex.Lift: _lift_type,
+}
+
+
+# Plans, one specification a pass ----------------------------------------------------------------------
+
+
+def _treated(plan: Plan) -> None:
+    """Every site and parameter has a treatment that its kind allows, with a reason."""
+    decided = {statement.name: statement for statement in plan.model.statements if isinstance(statement, Site | Param)}
+    _demand(list(plan.sites) == list(decided), "the plan's sites are not the model's")
+    for name, statement in decided.items():
+        site = plan.sites[name]
+        observed = isinstance(statement, Site) and statement.observed is not None
+        allowed = {"point"} if isinstance(statement, Param) else {"observed"} if observed else {"guided", "enumerated"}
+        _demand(site.treatment in allowed, f"`{name}` is {site.treatment}")
+        _demand(site.axes == statement.axes and site.name == name, f"the plan has other plates for `{name}`")
+        _demand(site.size == math.prod(statement.shape), f"`{name}` has {site.size} elements in the plan")
+        _demand(bool(site.reason), f"no reason is given for `{name}`")
+
+
+def _enumerated(plan: Plan) -> None:
+    """What is summed out is the finite discrete latents of the eliminations, each in one, with all that reads them."""
+    names = [name for elimination in plan.eliminations for name in elimination.states]
+    treated = {site.name for site in plan.with_treatment("enumerated")}
+    _demand(set(names) == treated and len(names) == len(treated), "eliminations and treatments differ")
+    members = [name for elimination in plan.eliminations for name in elimination.members]
+    _demand(len(set(members)) == len(members), "a statement is in two eliminations")
+    for elimination in plan.eliminations:
+        _check_elimination(plan.model, elimination)
+    for statement in plan.model.statements:
+        read = {statement.name} | plan.model.random_ancestors(statement)
+        if not isinstance(statement, Deterministic) and read & treated:
+            _demand(statement.name in members, f"`{statement.name}` reads an enumerated site and is in no elimination")
+
+
+def _check_elimination(model: Model, elimination: Elimination) -> None:
+    """Each factor is used once, each site goes once, and what stays in a table goes later."""
+    sites = [step.site for step in elimination.steps]
+    _demand(len(set(sites)) == len(sites) and set(sites) == set(elimination.states), f"{elimination.name}: sites")
+    unused, seen = set(elimination.members), set[str]()
+    for step in elimination.steps:
+        site = model.by_name[step.site]
+        _demand(isinstance(site, Site) and site in model.latents, f"`{step.site}` is no latent site")
+        _demand(step.plates == site.axes, f"`{step.site}` is summed over other plates than its own")
+        seen.add(step.site)
+        _demand(not seen & set(step.others), f"a table of `{step.site}` has a site that is gone")
+        for part in step.parts:
+            _demand(part.factor in unused, f"`{part.factor}` is used twice or before it is there")
+            unused.remove(part.factor)
+        unused.add(step.result)
+    _demand(unused == {elimination.steps[-1].result}, f"{elimination.name}: left over are {', '.join(sorted(unused))}")
+
+
+def _estimated(plan: Plan) -> None:
+    """Every latent has an estimator that fits its treatment, and what that estimator needs."""
+    for site in plan.model.sites:
+        decided, name = plan.sites[site.name], site.name
+        discrete = site.distribution.family.discrete
+        allowed = {"observed": {"none"}, "enumerated": {"exact"}}.get(decided.treatment, {"pathwise", "score"})
+        _demand(decided.estimator in allowed, f"`{name}` is {decided.treatment} with the {decided.estimator} estimator")
+        _demand(discrete or decided.estimator in ("none", "pathwise"), f"`{name}` is continuous, {decided.estimator}")
+        if decided.estimator == "pathwise":
+            _demand(not discrete, f"`{name}` is discrete and pathwise")
+            _demand(decided.bijection == site.support.name, f"`{name}` goes through the bijection of another support")
+            _demand(SUPPORTS[decided.bijection].bijection is not None, f"`{name}` has no bijection")
+        if decided.treatment == "guided":
+            _demand(bool(decided.block), f"`{name}` is in no block of the guide")
+
+
+def _costed(plan: Plan) -> None:
+    """Every log density is in one cost, which knows all the random sites it reads."""
+    groups = {elimination.name: elimination.members for elimination in plan.eliminations}
+    covered = [member for cost in plan.costs for member in groups.get(cost.name, (cost.name,))]
+    terms = [s.name for s in plan.model.statements if isinstance(s, Site | Factor)]
+    _demand(sorted(covered) == sorted(terms), "the costs are not those of all sites and factors, each once")
+    for cost in plan.costs:
+        _check_cost(plan, cost, groups.get(cost.name, (cost.name,)))
+
+
+def _check_cost(plan: Plan, cost: Cost, members: tuple[str, ...]) -> None:
+    model = plan.model
+    random = {s.name for s in (*model.latents, *model.params)} - {site.name for site in plan.enumerated}
+    read = {name for member in members for name in (member, *model.random_ancestors(model.by_name[member]))}
+    _demand(cost.depends == read & random, f"the cost of `{cost.name}` depends on {sorted(read & random)}")
+    scored = {site.name: site for site in plan.scored if site.name in cost.depends}
+    _demand(set(cost.local) == set(scored), f"the cost of `{cost.name}` is local in other sites than those scored")
+    for name, local in cost.local.items():
+        shared = set(scored[name].axes) & set(cost.axes)
+        _demand(set(local) <= shared, f"the cost of `{cost.name}` is local along a plate that `{name}` lacks")
+
+
+STAGES: dict[str, tuple[Callable[[Plan], None], ...]] = {
+    "treat": (_treated,),
+    "enumerate_discretes": (_treated, _enumerated),
+    "choose_estimators": (_treated, _enumerated, _estimated),
+    "split_hierarchy": (_treated, _enumerated, _estimated),
+    "list_costs": (_treated, _enumerated, _estimated, _costed),
+}
+"""The specifications that hold after each pass of the compiler, by the pass's name."""
