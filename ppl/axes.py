@@ -38,7 +38,9 @@ DRAW = Axis("draw", -1, order=-1_000_000)
 
 
 def state_axis(site: str, states: int, position: int) -> Axis:
-    """The axis of the states of an enumerated site, the model's `position`-th: behind the draw and before all plates."""
+    """The axis of the states of an enumerated site, the model's `position`-th: behind the draw and before all
+    plates.
+    """
     return Axis(f"states of {site}", states, order=position - 100_000)
 
 

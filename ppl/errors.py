@@ -61,9 +61,7 @@ class PPLError(Exception):
         super().__init__("\n".join(record.render() for record in self.diagnostics))
 
     @classmethod
-    def of(
-        cls, code: str, span: Span | None, found: str, expected: str = "", fix: str = ""
-    ) -> Self:
+    def of(cls, code: str, span: Span | None, found: str, expected: str = "", fix: str = "") -> Self:
         """An exception with a single record."""
         return cls([Diagnostic(code, span, found, expected, fix)])
 

@@ -8,10 +8,13 @@ simulation, checks and anything that is not differentiated; `backends/` has the 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+
+from ppl.loops import Loop
 
 
 class Namespace:
@@ -27,6 +30,10 @@ class Namespace:
 
     def stop_gradient(self, value: Any) -> Any:
         return value
+
+    def scan(self, loop: Loop, inputs: Sequence[Any]) -> Any:
+        """The packed states of all steps of a recurrence: (steps, *batch, width)."""
+        return loop.run(self, inputs)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._arrays, name)

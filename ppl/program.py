@@ -117,7 +117,9 @@ class Program:
         terms = log_density(bound.model, bound.data, values)
         return terms if by_site else float(sum(terms.values()))
 
-    def simulate(self, data: Mapping[str, Any], draws: int = 100, seed: int = 0, base: int = 0) -> dict[str, np.ndarray]:
+    def simulate(
+        self, data: Mapping[str, Any], draws: int = 100, seed: int = 0, base: int = 0
+    ) -> dict[str, np.ndarray]:
         """Prior predictive draws of every site, (draws, *shape); observed values in `data` are not used."""
         from ppl.inference.evaluate import simulate
 
@@ -137,8 +139,8 @@ class Program:
     ) -> Fit:
         """Fit the model and return a `Fit` with draws, summaries and a verdict.
 
-        `guide` is one of `ppl list guides` or "auto"; `method` is "auto", "deterministic" or "adam". `progress` shows a bar on
-        standard error (default: only on a terminal). `options` go to the method; see its documentation.
+        `guide` is one of `ppl list guides` or "auto"; `method` is "auto", "deterministic" or "adam". `progress` shows
+        a bar on standard error (default: only on a terminal). `options` go to the method; see its documentation.
         """
         from ppl.inference.fit import run_fit
         from ppl.posterior import Fit

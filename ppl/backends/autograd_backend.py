@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import autograd.numpy as anp
 import numpy as np
 from autograd import make_hvp, value_and_grad
 from autograd.extend import defjvp, defvjp, primitive
+from autograd.numpy.numpy_vjps import unbroadcast_f
 
+from ppl.backends import loops
+from ppl.loops import Loop
 from ppl.numeric import Namespace
 
 
@@ -76,6 +79,26 @@ defjvp(take, lambda g, answer, array, index, axis: take(g, index, axis), argnums
 defjvp(add_runs, lambda g, answer, cotangent, index, axis, shape: add_runs(g, index, axis, shape), argnums=(0,))
 
 
+@primitive
+def where(condition: Any, a: Any, b: Any) -> Any:
+    """`numpy.where`, whose arguments broadcast; in autograd's own they must not."""
+    return np.where(condition, a, b)
+
+
+defvjp(
+    where,
+    lambda answer, condition, a, b: unbroadcast_f(a, lambda g: where(condition, g, 0.0)),
+    lambda answer, condition, a, b: unbroadcast_f(b, lambda g: where(condition, 0.0, g)),
+    argnums=(1, 2),
+)
+defjvp(
+    where,
+    lambda g, answer, condition, a, b: where(condition, anp.broadcast_to(g, np.shape(answer)), 0.0),
+    lambda g, answer, condition, a, b: where(condition, 0.0, anp.broadcast_to(g, np.shape(answer))),
+    argnums=(1, 2),
+)
+
+
 class AutogradNamespace(Namespace):
     """`autograd.numpy` with `ppl.backends.special`."""
 
@@ -87,6 +110,12 @@ class AutogradNamespace(Namespace):
 
     def take(self, array: Any, index: Any, axis: int) -> Any:
         return take(array, index, axis)
+
+    def scan(self, loop: Loop, inputs: Sequence[Any]) -> Any:
+        return loops.scan(self, loop, *inputs)
+
+    def where(self, condition: Any, a: Any, b: Any) -> Any:
+        return where(condition, a, b)
 
     def log(self, x: Any) -> Any:
         return log(x)

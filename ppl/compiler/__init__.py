@@ -8,7 +8,6 @@ from ppl.compiler.generate import (
     pointwise_program,
     quantities_program,
     simulate_program,
-    unconstrain_program,
 )
 from ppl.compiler.pipeline import PASSES, compile_model
 
@@ -25,5 +24,4 @@ __all__ = [
     "simulate_program",
     "state_count",
     "too_large",
-    "unconstrain_program",
 ]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ppl.functions import FUNCTIONS, Function
+from ppl.loops import Loop
 from ppl.model.resolve import ArrayLanguage, Key
 
 Ref = int
@@ -42,15 +43,21 @@ _LINE = 100
 
 @dataclass
 class Recorder(ArrayLanguage[Ref]):
-    """Writes operations into a table. `bound` holds the callables and `arrays` the array constants that they name."""
+    """Writes operations into a table.
+
+    `bound` holds the callables, `arrays` the array constants and `loops` the recurrences that they name.
+    """
 
     operations: list[Operation] = field(default_factory=list)
     bound: dict[str, Callable[..., Any]] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    loops: dict[str, Loop] = field(default_factory=dict)
     hints: dict[Ref, str] = field(default_factory=dict)
     _known: dict[tuple[Any, ...], Ref] = field(default_factory=dict)
 
-    def record(self, template: str, operands: Sequence[Ref] = (), static: bool | None = None, atomic: bool = False) -> Ref:
+    def record(
+        self, template: str, operands: Sequence[Ref] = (), static: bool | None = None, atomic: bool = False
+    ) -> Ref:
         """The entry of an operation, the existing one where an equal one was recorded."""
         if static is None:
             static = all(self.operations[operand].static for operand in operands)
@@ -67,6 +74,13 @@ class Recorder(ArrayLanguage[Ref]):
     def function(self, name: str, implementation: Callable[..., Any]) -> str:
         """The name under which generated code calls an implementation (its `xp` is filled in later)."""
         self.bound[name] = implementation
+        return name
+
+    def loop(self, name: str, loop: Loop) -> str:
+        """The name under which generated code finds a recurrence."""
+        while name in self.loops:
+            name += "_"
+        self.loops[name] = loop
         return name
 
     def constant(self, value: Any) -> Ref:
@@ -90,7 +104,9 @@ class Recorder(ArrayLanguage[Ref]):
         parts = ["{}"] * len(arguments) + [f"{key}={value!r}" for key, value in static.items()]
         return self.record(f"{name}({', '.join(parts)})", arguments)
 
-    def invoke(self, name: str, implementation: Callable[..., Any], positional: Sequence[Ref], named: Mapping[str, Ref]) -> Ref:
+    def invoke(
+        self, name: str, implementation: Callable[..., Any], positional: Sequence[Ref], named: Mapping[str, Ref]
+    ) -> Ref:
         """A call of any implementation with positional and named array arguments."""
         self.function(name, implementation)
         parts = ["{}"] * len(positional) + [f"{key}={{}}" for key in named]
@@ -158,9 +174,16 @@ class Program:
     source: str
     bound: dict[str, Callable[..., Any]] = field(repr=False)
     arrays: dict[str, np.ndarray] = field(repr=False)
+    loops: dict[str, Loop] = field(repr=False, default_factory=dict)
+
+    @property
+    def listing(self) -> str:
+        """The source with that of the steps of its recurrences."""
+        steps = [f"\n\n# {name}\n{loop.one.listing}" for name, loop in self.loops.items()]
+        return "".join([self.source, *steps])
 
     def load(self, xp: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
-        names: dict[str, Any] = {"xp": xp, "float": float, "True": True, **self.arrays}
+        names: dict[str, Any] = {"xp": xp, "float": float, "True": True, **self.arrays, **self.loops}
         names |= {name: _with_namespace(function, xp) for name, function in self.bound.items()}
         exec(compile(self.source, "<generated>", "exec"), names)
         return names["prepare"], names["run"]
@@ -173,7 +196,9 @@ def _with_namespace(function: Callable[..., Any], xp: Any) -> Callable[..., Any]
     return call
 
 
-def write_program(recorder: Recorder, arguments: Sequence[str], outputs: Mapping[str, Mapping[str, Ref]], doc: str) -> Program:
+def write_program(
+    recorder: Recorder, arguments: Sequence[str], outputs: Mapping[str, Mapping[str, Ref]], doc: str
+) -> Program:
     """Print a recorder's operations as `prepare` and `run`, which returns one dictionary for each output group."""
     printer = _Printer(recorder, [ref for group in outputs.values() for ref in group.values()])
     returned = []
@@ -189,7 +214,7 @@ def write_program(recorder: Recorder, arguments: Sequence[str], outputs: Mapping
         lines.append(f"    ({', '.join(prepared)}{',' * (len(prepared) == 1)}) = prepared")
     lines += [f"    {line}" for line in printer.lines]
     lines.append(f"    return {', '.join(returned)}")
-    return Program("\n".join(lines) + "\n", dict(recorder.bound), dict(recorder.arrays))
+    return Program("\n".join(lines) + "\n", dict(recorder.bound), dict(recorder.arrays), dict(recorder.loops))
 
 
 class _Printer:
@@ -201,7 +226,8 @@ class _Printer:
         self.lines: list[str] = []
         self.static_lines: list[str] = []
         self.prepared: list[Ref] = []
-        self._taken = {*recorder.bound, *recorder.arrays, *keyword.kwlist, "xp", "data", "values", "rng", "prepared"}
+        self._taken = {*recorder.bound, *recorder.arrays, *recorder.loops, *keyword.kwlist}
+        self._taken |= {"xp", "data", "values", "rng", "prepared"}
         live = self._live(outputs)
         uses = dict.fromkeys(live, 0)
         for ref in live:
@@ -231,9 +257,12 @@ class _Printer:
         elif operation.static:
             if (uses > 1 or ref in self.recorder.hints) and not operation.atomic:
                 self._assign(ref, self.static_lines, "c")
-        elif ref in self.recorder.hints or operation.template.startswith("draw_"):
-            self._assign(ref, self.lines, "t")
-        elif (uses > 1 and not operation.atomic) or len(self.text(ref)) > _LINE:
+        elif (
+            ref in self.recorder.hints
+            or operation.template.startswith("draw_")
+            or (uses > 1 and not operation.atomic)
+            or len(self.text(ref)) > _LINE
+        ):
             self._assign(ref, self.lines, "t")
 
     def _assign(self, ref: Ref, lines: list[str], prefix: str) -> None:

@@ -3,7 +3,6 @@
 `density`       terms of the log joint density at given constrained values
 `pointwise`     the log density of every single observation
 `constrain`     unconstrained latents to values, with log |det J| for each site
-`unconstrain`   the inverse
 `quantities`    deterministic statements and the predict block at given values
 `simulate`      ancestral draws of everything that is not given
 """
@@ -16,8 +15,9 @@ from typing import Any
 from ppl.axes import DRAW, Layout, union
 from ppl.compiler.arrays import Program, Ref
 from ppl.compiler.elimination import eliminate, log_terms
-from ppl.compiler.writer import Writer
+from ppl.compiler.writer import Writer, location_and_scale
 from ppl.constraints import SUPPORTS
+from ppl.functions import FUNCTIONS
 from ppl.model.expressions import values_read
 from ppl.model.model import Deterministic, Factor, Model, Param, Site, Statement
 from ppl.model.plan import Plan
@@ -78,28 +78,22 @@ def constrain_program(plan: Plan) -> Program:
             continue
         raw = writer.given(statement, "unconstrained")
         writer.recorder.hints[raw.array] = f"{statement.name}_u"
+        terms: list[Resolved[Ref]] = []
+        if not plan.sites[statement.name].centred:
+            raw, stretching = writer.standardised(statement, raw)
+            terms.append(stretching)
         value = writer.support_call(statement, "forward", raw)
         writer.values[statement.name] = value
         named = writer.name(value.array, statement.name)
         values[statement.name] = writer.returned(named, statement.axes, len(statement.dims))
         if SUPPORTS[statement.support.name].name != "real":
-            log_det = writer.support_call(statement, "log_det", raw)
-            log_dets[statement.name] = writer.reduced(log_det, statement.axes, ())
+            terms.append(writer.support_call(statement, "log_det", raw))
+        if terms:
+            total = terms[0] if len(terms) == 1 else writer.resolver.apply(FUNCTIONS["add"], terms, 0)
+            log_dets[statement.name] = writer.reduced(total, statement.axes, ())
     return writer.program(
         ["unconstrained", "values"], "values and log |det J| of the latents", values=values, log_dets=log_dets
     )
-
-
-def unconstrain_program(plan: Plan) -> Program:
-    """`run(values, prepared) -> {name: unconstrained},` for the continuous latents."""
-    writer = Writer(plan.model)
-    outputs: dict[str, Ref] = {}
-    for statement in _needed_for_supports(plan):
-        value = writer.known(statement)
-        if isinstance(statement, Site) and statement.observed is None:
-            raw = writer.support_call(statement, "inverse", value)
-            outputs[statement.name] = writer.returned(raw.array, statement.axes, raw.event_rank)
-    return writer.program(["values"], "unconstrained values of the latents", unconstrained=outputs)
 
 
 def _needed_for_supports(plan: Plan) -> list[Statement]:
@@ -107,8 +101,9 @@ def _needed_for_supports(plan: Plan) -> list[Statement]:
     wanted = {site.name for site in plan.continuous}
     for statement in reversed(plan.model.statements):
         if isinstance(statement, Site) and statement.name in wanted:
-            for argument in statement.support.arguments:
-                wanted |= values_read(argument)
+            wanted |= values_read(*statement.support.arguments)
+            if not plan.sites[statement.name].centred:
+                wanted |= values_read(*location_and_scale(statement))
         elif statement.name in wanted and isinstance(statement, Deterministic):
             wanted |= statement.reads
     return [statement for statement in plan.model.statements if statement.name in wanted]

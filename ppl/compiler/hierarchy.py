@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from ppl.constraints import SUPPORTS
 from ppl.model import expressions as ex
-from ppl.model.model import Deterministic, Model, Site, Statement
+from ppl.model.model import Deterministic, Model, Site
 from ppl.model.plan import Plan
 
 SCALES = frozenset({"scale", "cov", "prec", "chol", "df"})

@@ -111,9 +111,7 @@ class _Tracer:
 
     def _ran(self, node: Any, places: _Places) -> _Places:
         stand_in = replace(node, base=ex.Value(node.base.type, None, self._site.name))
-        arrays = tuple(
-            Resolver(NumpyLanguage(), {self._site.name: positions})(stand_in) for positions in places.arrays
-        )
+        arrays = tuple(Resolver(NumpyLanguage(), {self._site.name: positions})(stand_in) for positions in places.arrays)
         pairs = zip(arrays, self._site.axes, strict=True)
         minimal = tuple(_without_constant_axes(positions, plate) for positions, plate in pairs)
         return _Places(minimal, arrays[0].event_rank)

@@ -25,9 +25,10 @@ def treat(plan: Plan) -> Plan:
             if statement.observed is None and not statement.distribution.family.proper:
                 warnings.append(
                     Diagnostic(
-                        "W601", statement.distribution.span or statement.span,
+                        "W601",
+                        statement.distribution.span or statement.span,
                         "improper prior: no evidence estimate, and the ELBO may be unbounded",
-                    )  # fmt: skip
+                    )
                 )
     return replace(plan, sites=sites).warned(warnings)
 

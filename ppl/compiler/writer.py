@@ -9,9 +9,23 @@ import numpy as np
 
 from ppl.axes import DRAW, Axis, Layout, union
 from ppl.compiler.arrays import Program, Recorder, Ref, write_program
+from ppl.compiler.loops import ProgramResolver
 from ppl.constraints import SUPPORTS
+from ppl.functions import FUNCTIONS
+from ppl.model.expressions import Expr
 from ppl.model.model import Deterministic, Model, Param, Site, Statement
-from ppl.model.resolve import Resolved, Resolver
+from ppl.model.resolve import Resolved
+
+
+class _Values(dict[str, Resolved[Ref]]):
+    """Values of statements. One that is not there becomes known when it is read: a lag may look ahead in the model."""
+
+    def __init__(self, writer: Writer) -> None:
+        super().__init__()
+        self._writer = writer
+
+    def __missing__(self, name: str) -> Resolved[Ref]:
+        return self._writer.known(self._writer.model.by_name[name])
 
 
 class Writer:
@@ -20,7 +34,7 @@ class Writer:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.recorder = Recorder()
-        self.resolver: Resolver[Ref] = Resolver(self.recorder)
+        self.resolver = ProgramResolver(self.recorder, _Values(self))
 
     @property
     def values(self) -> dict[str, Resolved[Ref]]:
@@ -91,6 +105,13 @@ class Writer:
         positions = [p for p, axis in enumerate(present) if axis != DRAW and axis not in keep]
         return self.recorder.scale(self.recorder.sum(array, positions), copies)
 
+    def standardised(self, site: Site, raw: Resolved[Ref]) -> tuple[Resolved[Ref], Resolved[Ref]]:
+        """`loc + scale raw` for a site that is not centred, and log scale, its log derivative."""
+        loc, scale = (self.resolver(part) for part in location_and_scale(site))
+        apply = self.resolver.apply
+        moved = apply(FUNCTIONS["add"], [loc, apply(FUNCTIONS["multiply"], [scale, raw], 0)], 0)
+        return moved, apply(FUNCTIONS["log"], [scale], 0)
+
     def support_call(self, site: Site, part: str, value: Resolved[Ref]) -> Resolved[Ref]:
         """`forward`, `inverse` or `log_det` of the bijection of a site's support."""
         support = SUPPORTS[site.support.name]
@@ -109,3 +130,11 @@ class Writer:
 
     def program(self, arguments: Sequence[str], doc: str, **outputs: dict[str, Ref]) -> Program:
         return write_program(self.recorder, arguments, outputs, doc)
+
+
+def location_and_scale(site: Site) -> tuple[Expr, Expr]:
+    """The arguments of a location-scale family that move and stretch its standard form."""
+    names = site.distribution.family.location_scale
+    assert names is not None
+    loc, scale = (site.distribution.arguments[name] for name in names)
+    return loc, scale

@@ -61,7 +61,8 @@ class Distribution:
     batch shape, to which every parameter broadcasts) receive only the parameters that were given.
     `reparameterised` says how a draw depends smoothly on the parameters: by a noise form (`"pathwise"`), through its
     distribution function (`"implicit"`), or not at all. `location_scale` names the two parameters of a
-    family `loc + scale * standard`. `entropy(xp, **parameters)` where it is closed.
+    family whose value in unconstrained space is `loc + scale * standard`. `entropy(xp, **parameters)` where it is
+    closed.
     `log_cdf(xp, value, **parameters)` and `log_survival`, logs of the chances of at most and of more than a value (any
     real number; for counts a whole one), let it be truncated and censored. `proper` is False for improper priors.
     A `support` of scalars holds each element of a larger event. `examples` are parameter sets and `reference` maps one

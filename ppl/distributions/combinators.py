@@ -212,5 +212,3 @@ def _apart(components: Sequence[Distribution], parameters: Mapping[str, Any]) ->
 def _column(xp: Any, parameter: Any) -> Any:
     """A parameter of scalar draws with a last dimension of length 1, along which the draws are laid."""
     return xp.reshape(parameter, (*xp.shape(parameter), 1)) if xp.shape(parameter) else parameter
-
-

@@ -33,6 +33,7 @@ DISTRIBUTIONS.register(
         log_density=_log_density,
         sample=lambda rng, shape, loc, scale: rng.lognormal(loc, scale, shape),
         reparameterised="pathwise",
+        location_scale=("loc", "scale"),
         entropy=lambda xp, loc, scale: 0.5 + HALF_LOG_TWO_PI + xp.log(scale) + loc,
         log_cdf=on_positive(_log_cdf, -math.inf),
         log_survival=on_positive(_log_survival, 0.0),

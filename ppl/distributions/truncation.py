@@ -159,7 +159,7 @@ def _inverted(mass: _Mass, log_share: Any, shape: tuple[int, ...]) -> Any:
 def _bracket(mass: _Mass, too_low: Callable[[Any], Any], shape: tuple[int, ...]) -> tuple[Any, Any]:
     """Ends between which the values lie, found by doubling where the family has none."""
     least, greatest = support_ends(mass.base.support(mass.parameters, {}))
-    low = (mass.start if mass.lower is not None else least if not mass.base.discrete or least is None else least - 1.0)
+    low = mass.start if mass.lower is not None else least if not mass.base.discrete or least is None else least - 1.0
     high = mass.upper if mass.upper is not None else greatest
     found_low = np.full(shape, -1.0) if low is None else np.broadcast_to(np.asarray(low, float), shape)
     found_high = np.full(shape, 1.0) if high is None else np.broadcast_to(np.asarray(high, float), shape)

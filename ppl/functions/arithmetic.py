@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from ppl.functions.base import FUNCTIONS, Function, always, unknown_domain
-from ppl.functions.broadcasting import align_batches
 from ppl.functions.domains import (
     choice_domain,
     difference_domain,
@@ -102,15 +101,11 @@ FUNCTIONS.register(
 )
 
 
-def _where(xp: Any, condition: Any, a: Any, b: Any) -> Any:
-    return xp.where(*align_batches(xp, (condition, a, b), (0, 0, 0)))
-
-
 FUNCTIONS.register(
     Function(
         "where",
         ("condition", "a", "b"),
-        _where,
+        lambda xp, condition, a, b: xp.where(condition, a, b),
         "(),(),()->()",
         "`a` where `condition` holds, else `b`. Both are computed.",
         domain=lambda condition, a, b: choice_domain(a, b),

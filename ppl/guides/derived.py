@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -102,7 +101,7 @@ def derive_guide(plan: Plan, name: str) -> Guide:
     if name not in GUIDES:
         near = nearest(name, GUIDES)
         known = ", ".join(GUIDES)
-        raise ModelError.of("E701", None, f"no guide `{name}`", f"did you mean `{near}`?" if near else f"there are {known}")
+        raise ModelError.of(
+            "E701", None, f"no guide `{name}`", f"did you mean `{near}`?" if near else f"there are {known}"
+        )
     return Guide(plan, GUIDES[name])
-
-

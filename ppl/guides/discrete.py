@@ -14,7 +14,9 @@ from ppl.model.resolve import NumpyLanguage, Resolver, evaluate
 
 @dataclass(frozen=True)
 class DiscreteFactor(ABC):
-    """An independent discrete factor for every element of a site of shape `shape`. Parameters: (*shape, per element)."""
+    """An independent discrete factor for every element of a site of shape `shape`. Parameters: (*shape, per
+    element).
+    """
 
     shape: tuple[int, ...]
 
@@ -64,7 +66,9 @@ class BernoulliFactor(DiscreteFactor):
 
 @dataclass(frozen=True)
 class CategoricalFactor(DiscreteFactor):
-    """Logits over `lower, …, lower + states - 1`; `allowed` (*shape, states) masks values beyond an element's own end."""
+    """Logits over `lower, …, lower + states - 1`; `allowed` (*shape, states) masks values beyond an element's own
+    end.
+    """
 
     lower: np.ndarray
     allowed: np.ndarray

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ppl.compiler.hierarchy import HYPER_BLOCK
 from ppl.errors import InferenceError
 from ppl.guides import Guide, derive_guide
-from ppl.inference.methods import Method, adam, conditional, exact, full_gaussian, mean_field
+from ppl.inference.methods import Method, adam, conditional, exact, full_gaussian, mean_field, non_centred_gaussian
 from ppl.model.plan import Plan
 
 FULL_RANK_LIMIT = 1500
@@ -14,7 +14,9 @@ METHODS = ("auto", "deterministic", "adam")
 
 
 def choose_guide(plan: Plan, name: str = "auto") -> Guide:
-    """The guide of that name. "auto" and "conditional" are summarised by a full-rank Gaussian where that is affordable."""
+    """The guide of that name. "auto" and "conditional" are summarised by a full-rank Gaussian where that is
+    affordable.
+    """
     if name not in ("auto", "conditional"):
         return derive_guide(plan, name)
     guide = derive_guide(plan, "full_rank")
@@ -39,7 +41,9 @@ def choose_methods(plan: Plan, guide: str, method: str) -> tuple[Method, ...]:
         raise InferenceError.of("E704", None, f"`{which}` needs stochastic gradients", "use method='adam'")
     if guide == "conditional" and (stochastic or method == "adam" or not is_hierarchical(plan)):
         raise InferenceError.of(
-            "E704", None, "the conditional guide needs a hierarchical model without scored sites, fitted deterministically"
+            "E704",
+            None,
+            "the conditional guide needs a hierarchical model without scored sites, fitted deterministically",
         )
     if not plan.continuous and not stochastic:
         return (exact,)
@@ -50,5 +54,5 @@ def choose_methods(plan: Plan, guide: str, method: str) -> tuple[Method, ...]:
     if guide == "conditional":
         return (conditional,)
     if guide == "auto" and is_hierarchical(plan):
-        return (conditional, full_gaussian)
+        return (conditional, non_centred_gaussian)
     return (full_gaussian,)

@@ -8,7 +8,6 @@ importance weights on the exact joint density correct the rest. Rue, Martino and
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +16,7 @@ from ppl.inference.importance import DF, Proposal, Weighted, adapt, exact_moment
 from ppl.inference.psis import psis
 from ppl.inference.sparsity import BorderedFactor, factorise, find_pattern
 from ppl.inference.target import Target
+from ppl.inference.work import GRADIENT
 
 HALF_LOG_TWO_PI = 0.5 * np.log(2.0 * np.pi)
 _NEWTON_STEPS = 60
@@ -24,6 +24,8 @@ _SMALL = 1e-6
 FEWEST_COPIES, FEWEST_CONDITIONALS = 4, 250
 HEAVY_SHARE = 0.25
 SECONDS = 3.0
+NEWTON = 4.0
+"""A Newton iteration, with its line search and its factors, against its gradients."""
 _MEMORY = 40_000_000
 
 
@@ -157,7 +159,14 @@ def fit_conditional(
     conditional.recentre(mode)
     first = Proposal(mode, factor, DF)
     count = _affordable(conditional, first, rng, draws // FEWEST_COPIES)
-    hyper, proposal = adapt(conditional.marginal, first, rng, rounds=4, draws=min(count, 1000 * len(mode)), strata=3 if len(mode) <= 8 else 1)
+    hyper, proposal = adapt(
+        conditional.marginal,
+        first,
+        rng,
+        rounds=4,
+        draws=min(count, 1000 * len(mode)),
+        strata=3 if len(mode) <= 8 else 1,
+    )
     copies = 2 * max(1, draws // (2 * count))
     h = proposal.draw(rng, count)
     log_q_h = proposal.log_density(h)
@@ -168,10 +177,15 @@ def fit_conditional(
 
 
 def _affordable(conditional: ConditionalTarget, proposal: Proposal, rng: np.random.Generator, most: int) -> int:
-    """How many conditional Gaussians can be found in `SECONDS`: measured, then a power of two times the fewest."""
-    began = time.perf_counter()
-    conditional.at(proposal.draw(rng, 20))
-    possible = 20 * SECONDS / (time.perf_counter() - began)
+    """How many conditional Gaussians can be found in `SECONDS`: a power of two times the fewest.
+
+    Told from the gradients that a few of them take, not by a clock: equal seeds give equal results.
+    """
+    target, tries = conditional.target, 20
+    before = target.evaluations
+    conditional.at(proposal.draw(rng, tries))
+    gradients = (target.evaluations - before) / tries
+    possible = SECONDS / (gradients * NEWTON * GRADIENT * target.seconds)
     count = max(FEWEST_CONDITIONALS, 40 * len(conditional.hyper))
     while 2 * count <= min(possible, most):
         count *= 2
@@ -215,7 +229,9 @@ def _draw_rest(
 
 
 def _mixture_density(square: np.ndarray, dim: int) -> np.ndarray:
-    """Log density of the standard normal and Student-t mixture in `dim` dimensions, at points of this squared length."""
+    """Log density of the standard normal and Student-t mixture in `dim` dimensions, at points of this squared
+    length.
+    """
     half = 0.5 * (DF + dim)
     constant = math.lgamma(half) - math.lgamma(0.5 * DF) - 0.5 * dim * math.log(DF * math.pi)
     student = constant - half * np.log1p(square / DF)
@@ -248,7 +264,9 @@ def _inverse_curvature(conditional: ConditionalTarget, mode: np.ndarray, step: f
     dim = len(mode)
     pairs = [(i, j) for i in range(dim) for j in range(i, dim)]
     basis = step * np.eye(dim)
-    points = np.concatenate([[mode + si * basis[i] + sj * basis[j] for si in (1, -1) for sj in (1, -1)] for i, j in pairs])
+    points = np.concatenate(
+        [[mode + si * basis[i] + sj * basis[j] for si in (1, -1) for sj in (1, -1)] for i, j in pairs]
+    )
     values = conditional.marginal(points).reshape(len(pairs), 4)
     hessian = np.zeros((dim, dim))
     for (i, j), (pp, pm, mp, mm) in zip(pairs, values, strict=True):

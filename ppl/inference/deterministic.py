@@ -5,7 +5,6 @@ No step size and no tuning; the randomness is a few fixed draws and the importan
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +49,7 @@ def fit_gaussian(target: Target, starts: np.ndarray, rng: np.random.Generator, b
     response = respond(target, modes[0].whitening, rng)
     bar.say("importance weights")
     gaussian = Proposal(response.mean, _factor(response, modes[0]))
-    draws = affordable_draws(target, gaussian, rng)
+    draws = affordable_draws(target)
     plain = weigh(target.log_density, gaussian, rng, draws)
     proposals = [gaussian, *(Proposal(mode.vector, _lower(mode.whitening.factor)) for mode in modes[1:])]
     weighted = plain
@@ -107,17 +106,9 @@ def _factor(response: LinearResponse, mode: Mode) -> np.ndarray:
         return _lower(mode.whitening.factor)
 
 
-def affordable_draws(target: Target, proposal: Proposal, rng: np.random.Generator) -> int:
-    """How many log densities fit into `SECONDS_A_ROUND`, within limits; measured, rounded to a power of two times 1000.
-
-    Rounding keeps the number, and so every result, the same on machines of about the same speed.
-    """
-    rows = proposal.draw(rng, 500)
-    target.log_density(rows)
-    began = time.perf_counter()
-    target.log_density(rows)
-    possible = 500 * SECONDS_A_ROUND / max(time.perf_counter() - began, 1e-6)
+def affordable_draws(target: Target) -> int:
+    """How many log densities fit into `SECONDS_A_ROUND`, within limits: a power of two times the fewest."""
     draws = FEWEST_DRAWS
-    while draws < MOST_DRAWS and 2 * draws <= possible:
+    while draws < MOST_DRAWS and 2 * draws * target.seconds <= SECONDS_A_ROUND:
         draws *= 2
     return draws

@@ -48,7 +48,9 @@ def _checked_values(
     for name in values:
         if name not in wanted:
             near = nearest(name, wanted)
-            problems.append(Diagnostic("E601", None, f"no latent site `{name}`", f"did you mean `{near}`?" if near else ""))
+            problems.append(
+                Diagnostic("E601", None, f"no latent site `{name}`", f"did you mean `{near}`?" if near else "")
+            )
     arrays: dict[str, np.ndarray] = {}
     for name, statement in wanted.items():
         if name in summed_out:
@@ -60,7 +62,9 @@ def _checked_values(
         array = np.asarray(values.get(name, getattr(statement, "initial", None)))
         if array.shape != statement.shape and not (isinstance(statement, Param) and array.ndim == 0):
             problems.append(
-                Diagnostic("E602", statement.span, f"value of `{name}` has shape {array.shape}", f"expected {statement.shape}")
+                Diagnostic(
+                    "E602", statement.span, f"value of `{name}` has shape {array.shape}", f"expected {statement.shape}"
+                )
             )
             continue
         arrays[name] = np.broadcast_to(array, statement.shape) if isinstance(statement, Param) else array[None]
@@ -86,7 +90,10 @@ def simulate(model: Model, data: Mapping[str, Any], draws: int, seed: int) -> di
     improper = [site for site in model.sites if not site.distribution.family.proper]
     if improper:
         raise ModelError(
-            [Diagnostic("E604", s.span, f"`{s.name}` has an improper prior, which cannot be drawn from") for s in improper]
+            [
+                Diagnostic("E604", s.span, f"`{s.name}` has an improper prior, which cannot be drawn from")
+                for s in improper
+            ]
         )
     released = Model(model.name, tuple(_released(s) for s in model.statements), model.predicted)
     given = {param.name: np.broadcast_to(np.asarray(param.initial, float), param.shape) for param in model.params}

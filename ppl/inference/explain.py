@@ -12,7 +12,9 @@ def explain(plan: Plan, guide: str = "auto", code: bool = False) -> str:
     """A table with one row for each site, the derived guide and, with `code`, the generated density."""
     rows = [_COLUMNS, *(_row(site) for site in plan.sites.values())]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS) - 1)]
-    lines = ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows]
+    lines = [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
+    ]
     lines.insert(1, "  ".join(["-" * width for width in widths] + ["-" * len(_COLUMNS[-1])]))
     lines += ["", f"guide: {choose_guide(plan, guide)}"]
     if code:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,20 +41,23 @@ def run_fit(
     chosen = choose_guide(plan, guide)
     methods = choose_methods(plan, guide, method)
     best: Outcome | None = None
-    with Progress(progress) as bar:
+    with Progress(progress) as bar, np.errstate(all="ignore"):
         task = Task(plan, data, chosen, get_backend(), seed, draws, bar, dict(options or {}))
         for run in methods:
             outcome = run(task)
-            if best is None or outcome.khat < best.khat:
+            if best is None or _better(outcome, best):
                 best = outcome
             if judge(plan, best)[0].level == "trusted":
                 break
     assert best is not None
+    if best.plan is not None:
+        plan, chosen = best.plan, replace(chosen, plan=best.plan)
     verdict, evidence = judge(plan, best)
     parts = chosen.parameters.unpack(np, best.parameters)
     points = {name: np.asarray(value) for name, value in Executor(plan, data, NUMPY).points(parts).items()}
     discrete = draw_enumerated(plan, data, np.random.default_rng([seed, 1]), {**best.values, **points}, best.count)
-    finite = best.ratios[np.isfinite(best.ratios)]
+    bounds = best.ratios if best.bounds is None else best.bounds
+    finite = bounds[np.isfinite(bounds)]
     return InferenceResult(
         plan=plan,
         guide=chosen,
@@ -61,8 +66,8 @@ def run_fit(
         values={**best.values, **discrete},
         log_weights=best.log_weights,
         points=points,
-        elbo=float(best.ratios.mean()),
-        elbo_mcse=float(finite.std() / np.sqrt(max(1, len(finite)))),
+        elbo=float(bounds.mean()),
+        elbo_mcse=float(finite.std() / np.sqrt(len(finite))) if len(finite) else math.inf,
         log_evidence=evidence,
         history=best.history,
         steps=best.steps,
@@ -71,5 +76,13 @@ def run_fit(
         stopped=best.stopped,
         verdict=verdict,
         seed=seed,
+        draws=draws,
         notes=best.notes,
     )
+
+
+def _better(one: Outcome, other: Outcome) -> bool:
+    """Lower k-hat, or where both are beyond use the one that converged."""
+    if min(one.khat, other.khat) > 1.0:
+        return one.converged and not other.converged
+    return one.khat < other.khat

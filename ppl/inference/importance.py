@@ -66,7 +66,10 @@ class Mixture:
 
     @property
     def mean(self) -> np.ndarray:
-        return sum((w * c.mean for w, c in zip(self.weights, self.components, strict=True)), np.zeros_like(self.components[0].mean))
+        return sum(
+            (w * c.mean for w, c in zip(self.weights, self.components, strict=True)),
+            np.zeros_like(self.components[0].mean),
+        )
 
     def draw(self, rng: np.random.Generator, draws: int) -> np.ndarray:
         counts = [2 * round(0.5 * draws * weight) for weight in self.weights[1:]]
@@ -112,7 +115,22 @@ class Weighted:
         return mean, (centred * weights[:, None]).T @ centred
 
 
-def weigh(log_density: Callable[[np.ndarray], np.ndarray], proposal: AnyProposal, rng: np.random.Generator, draws: int) -> Weighted:
+NEGLIGIBLE = 30.0
+"""A draw whose log ratio is this many nats below the largest carries no weight."""
+
+
+def restricted(ratios: np.ndarray) -> np.ndarray:
+    """Log ratios of a heavy-tailed proposal restricted to where its draws carry weight; their mean is its ELBO.
+
+    Restricted to a set A the proposal q has the density q / q(A). Unrestricted, the ELBO is that of its far tails.
+    """
+    kept = ratios[ratios > ratios.max() - NEGLIGIBLE]
+    return kept + np.log(len(kept) / len(ratios)) if len(kept) else ratios
+
+
+def weigh(
+    log_density: Callable[[np.ndarray], np.ndarray], proposal: AnyProposal, rng: np.random.Generator, draws: int
+) -> Weighted:
     """Draws of a proposal weighted by the exact density; where it is not finite the weight is zero."""
     rows = proposal.draw(rng, draws)
     ratios = log_density(rows) - proposal.log_density(rows)
@@ -133,7 +151,8 @@ def adapt(
     """Rounds of importance sampling, each proposal matched to the last round's weighted draws.
 
     A proposal is a Student-t with a wider one behind it; with `strata` above 1 the draws are cut along their longest
-    axis and each part gets its own, which follows a skewed density; with several `modes` they are parted by the nearest one. The round with the most effective draws wins;
+    axis and each part gets its own, which follows a skewed density; with several `modes` they are parted by the
+    nearest one. The round with the most effective draws wins;
     it stops early when the effective number no longer grows.
     """
     best = weigh(log_density, first, rng, draws)
@@ -204,7 +223,9 @@ def nearest_mode(rows: np.ndarray, modes: Sequence[Proposal]) -> np.ndarray:
     return np.argmax([mode.log_density(rows) for mode in modes], axis=0)
 
 
-def _parted(rows: np.ndarray, weights: np.ndarray, modes: Sequence[Proposal]) -> list[tuple[float, np.ndarray, np.ndarray]]:
+def _parted(
+    rows: np.ndarray, weights: np.ndarray, modes: Sequence[Proposal]
+) -> list[tuple[float, np.ndarray, np.ndarray]]:
     """Shares, means and covariances of the rows nearest to each mode; a mode with little weight keeps its own."""
     owner = nearest_mode(rows, modes)
     parts = []

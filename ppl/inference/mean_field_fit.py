@@ -94,7 +94,9 @@ def fit_mean_field(
     start = np.zeros(2 * dim)
     while not np.isfinite(objective(start)[0]) and start[-1] > -8.0:
         start[dim:] -= 1.0
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-10, "gtol": 1e-5})
+    found = minimize(
+        objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-10, "gtol": 1e-5}
+    )
     loc, scale = found.x[:dim], np.exp(found.x[dim:])
     covariance, error, sound = _linear_response(value_and_gradient, hessians, whitening, noise, loc, scale)
     factor = whitening.factor

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ppl.backends import Backend
 from ppl.compiler.hierarchy import HYPER_BLOCK
+from ppl.compiler.parameterise import non_centred
 from ppl.errors import InferenceError
 from ppl.guides import GUIDES, Guide
 from ppl.guides.derived import GAUSSIAN
 from ppl.inference.conditional import ConditionalTarget, fit_conditional
 from ppl.inference.deterministic import GaussianFit, affordable_draws, fit_gaussian, respond
-from ppl.inference.importance import Proposal, Weighted, weigh
-from ppl.inference.mean_field_fit import Whitening
-from ppl.inference.mode import find_mode
+from ppl.inference.importance import Proposal, Weighted, restricted, weigh
+from ppl.inference.mean_field_fit import LinearResponse, Whitening
+from ppl.inference.mode import Mode, find_mode
 from ppl.inference.outcome import Outcome
 from ppl.inference.progress import Progress
 from ppl.inference.psis import psis
@@ -77,6 +78,7 @@ def full_gaussian(task: Task) -> Outcome:
     best = fit.weighted if fit.weighted.khat <= fit.plain.khat or fit.weighted.good else fit.plain
     corrected = best.good or best.effective > 0.05 * len(best.rows)
     rows = best.rows if corrected else fit.plain.rows
+    converged, stopped = _ending(fit.modes[0], fit.response)
     return Outcome(
         method="deterministic",
         parameters=_gaussian_parameters(task.guide, fit.gaussian),
@@ -88,20 +90,34 @@ def full_gaussian(task: Task) -> Outcome:
         log_evidence=best.log_evidence if best.good else None,
         history=fit.response.history,
         steps=target.evaluations,
-        converged=fit.modes[0].found and fit.response.sound,
-        stopped="the gradient vanished" if fit.modes[0].found else "no mode was found",
+        converged=converged,
+        stopped=stopped,
         problems=_gaussian_problems(fit),
         notes=_mode_notes(fit),
     )
 
 
-def _gaussian_problems(fit: GaussianFit) -> tuple[str, ...]:
+def _ending(mode: Mode, response: LinearResponse) -> tuple[bool, str]:
+    """Whether a maximum was found, and how the search for it ended."""
+    if not mode.found:
+        return False, "no mode was found"
+    if not response.sound:
+        return False, "no maximum was found"
+    return True, "the gradient vanished"
+
+
+def _problems(mode: Mode, response: LinearResponse) -> list[str]:
     problems = []
-    if not fit.modes[0].found:
+    if not mode.found:
         problems.append("the log density has no mode where its gradient vanishes: it may be unbounded")
-    if not fit.response.sound:
+    if not response.sound:
         problems.append("the curvature at the optimum is not positive definite")
-    elif fit.response.mean_error > 0.1 and not fit.weighted.good:
+    return problems
+
+
+def _gaussian_problems(fit: GaussianFit) -> tuple[str, ...]:
+    problems = _problems(fit.modes[0], fit.response)
+    if fit.response.sound and fit.response.mean_error > 0.1 and not fit.weighted.good:
         problems.append(f"the Monte Carlo error of the optimum is {fit.response.mean_error:.2f} sd")
     return tuple(problems)
 
@@ -113,6 +129,13 @@ def _mode_notes(fit: GaussianFit) -> tuple[str, ...]:
     return (f"{len(fit.modes)} separate modes were found, with weights {shares}; there may be more",)
 
 
+def non_centred_gaussian(task: Task) -> Outcome:
+    """`full_gaussian` in coordinates in which sites of unknown scale are standardised."""
+    plan = non_centred(task.plan)
+    outcome = full_gaussian(replace(task, plan=plan, guide=replace(task.guide, plan=plan)))
+    return replace(outcome, plan=plan, method="deterministic, non-centred")
+
+
 def mean_field(task: Task) -> Outcome:
     """Mean field in the model's own coordinates, uncorrected; linear response only says by how much its sds are off."""
     rng = np.random.default_rng(task.seed)
@@ -122,9 +145,9 @@ def mean_field(task: Task) -> Outcome:
     precision = np.diag(np.linalg.inv(mode.whitening.factor @ mode.whitening.factor.T))
     response = respond(target, Whitening(mode.vector, np.diag(1.0 / np.sqrt(precision))), rng)
     proposal = Proposal(response.mean, np.diag(response.raw_sd))
-    sample = weigh(target.log_density, proposal, rng, max(task.draws, affordable_draws(target, proposal, rng)))
-    problems: list[str] = []
-    notes: list[str] = []
+    sample = weigh(target.log_density, proposal, rng, max(task.draws, affordable_draws(target)))
+    problems, notes = _problems(mode, response), list[str]()
+    converged, stopped = _ending(mode, response)
     if response.sound:
         ratio = np.sqrt(np.diag(response.covariance)) / response.raw_sd
         worst = int(np.argmax(ratio))
@@ -142,8 +165,8 @@ def mean_field(task: Task) -> Outcome:
         log_evidence=sample.log_evidence if sample.good else None,
         history=response.history,
         steps=target.evaluations,
-        converged=mode.found,
-        stopped="the gradient vanished" if mode.found else "no mode was found",
+        converged=converged,
+        stopped=stopped,
         problems=tuple(problems),
         notes=tuple(notes),
     )
@@ -160,6 +183,7 @@ def conditional(task: Task) -> Outcome:
     starts = np.concatenate([np.zeros((1, len(hyper))), rng.uniform(-2.0, 2.0, (7, len(hyper)))])
     fit = fit_conditional(split, starts, rng, CONDITIONAL_DRAWS)
     sample = fit.weighted
+    bounds = restricted(sample.log_ratios)
     return Outcome(
         method="conditional",
         parameters=_gaussian_parameters(task.guide, _moment_matched(sample)),
@@ -169,10 +193,11 @@ def conditional(task: Task) -> Outcome:
         khat=sample.khat,
         effective=sample.effective,
         log_evidence=sample.log_evidence if sample.good else None,
-        history=np.array([float(np.mean(sample.log_ratios[np.isfinite(sample.log_ratios)]))]),
+        history=np.array([bounds.mean()]),
         steps=target.evaluations,
         converged=True,
         stopped="the conditional modes were found",
+        bounds=bounds,
         independent=len(sample.rows) // sample.copies,
     )
 

@@ -48,7 +48,9 @@ def find_mode(target: Target, start: np.ndarray, rounds: int = 12) -> Mode:
                 return np.inf, np.zeros_like(v)
             return -float(values[0]), -gradients[0] @ whitening.factor
 
-        result = minimize(loss, np.zeros(len(vector)), jac=True, method="L-BFGS-B", options={"maxiter": 60, "maxls": 40})
+        result = minimize(
+            loss, np.zeros(len(vector)), jac=True, method="L-BFGS-B", options={"maxiter": 60, "maxls": 40}
+        )
         moved = whitening.rows(result.x[None])[0]
         small = float(np.linalg.norm(result.jac)) < 1e-3 * np.sqrt(len(vector)) and float(np.abs(result.x).max()) < 0.05
         vector = moved if np.all(np.isfinite(moved)) and np.abs(moved).max() < _FAR else vector

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ppl.model.plan import Plan
+
 
 @dataclass(frozen=True)
 class Outcome:
     """Draws of the latents with log weights (None: equal ones), and the diagnostics that the verdict reads.
 
     `parameters` are the guide's; `ratios` log p(x, z) - log q(z) at draws of the guide, whose mean is the ELBO;
-    `khat` belongs to the weights actually used, `effective` is their effective number. `problems` say in words what else
-    went wrong and `notes` what a user may like to know.
+    `khat` belongs to the weights actually used, `effective` is their effective number. `problems` say in words what
+    else went wrong and `notes` what a user may like to know.
     """
 
     method: str
@@ -28,8 +30,12 @@ class Outcome:
     steps: int
     converged: bool
     stopped: str
+    plan: Plan | None = None
+    """The plan that was carried out, where it is not the one that was given."""
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    bounds: np.ndarray | None = None
+    """What the ELBO is the mean of, where it is not the ratios."""
     independent: int = 0
     """How many independent draws the weights rest on; 0 where it is their number."""
 

@@ -14,8 +14,8 @@ from ppl.model.plan import Plan
 class Verdict:
     """How far a fit can be trusted.
 
-    `level` is "trusted", "care" or "not trusted"; `reasons` say why, in plain words, one finding each; `advice` says what
-    to try. `khat` is the Pareto shape of the importance weights (None where it cannot be had).
+    `level` is "trusted", "care" or "not trusted"; `reasons` say why, in plain words, one finding each; `advice` says
+    what to try. `khat` is the Pareto shape of the importance weights (None where it cannot be had).
     """
 
     level: str
@@ -37,7 +37,8 @@ class InferenceResult:
     `values` holds constrained draws (draws, *shape) of every latent site, `log_weights` (draws,) their
     self-normalised log importance weights, or None for equal ones. `points` are the learned parameters. `elbo` and
     `elbo_mcse` are in nats; `log_evidence` is the importance-sampling estimate of log p(data), None
-    where there is none. `history` is the ELBO along the optimisation; `steps` its length in gradient evaluations.
+    where there is none. `draws` is how many equally weighted ones a user gets unless asking otherwise. `history` is
+    the ELBO along the optimisation; `steps` its length in gradient evaluations.
     """
 
     plan: Plan
@@ -57,4 +58,5 @@ class InferenceResult:
     stopped: str
     verdict: Verdict
     seed: int
+    draws: int = 4000
     notes: tuple[str, ...] = field(default=())

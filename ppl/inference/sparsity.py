@@ -89,8 +89,8 @@ class BorderedFactor:
     """Cholesky factors L of bordered block-diagonal precisions P = L L', one for each row.
 
     `blocks` and `couplings` hold for each component size the factors (rows, count, size, size) and L⁻¹ times the border
-    columns (rows, count, size, border); `corner` (rows, border, border) factors the Schur complement. `sound` (rows,) is
-    False where a precision was not positive definite and has been mended.
+    columns (rows, count, size, border); `corner` (rows, border, border) factors the Schur complement. `sound` (rows,)
+    is False where a precision was not positive definite and has been mended.
     """
 
     pattern: Pattern
@@ -146,7 +146,9 @@ class BorderedFactor:
 
 
 def factorise(pattern: Pattern, differences: np.ndarray, steps: np.ndarray) -> BorderedFactor:
-    """Factors of minus the Hessians, from gradient differences (rows, groups, dim) over moves of `steps` (rows, dim)."""
+    """Factors of minus the Hessians, from gradient differences (rows, groups, dim) over moves of `steps` (rows,
+    dim).
+    """
 
     def entries(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         return -differences[:, pattern.owner[columns], rows] / steps[:, columns]

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ppl.errors import Diagnostic, ModelError
 from ppl.compiler import simulate_program
+from ppl.errors import Diagnostic, ModelError
 from ppl.guides import Guide
 from ppl.guides.derived import GAUSSIAN
 from ppl.model.model import Model
@@ -20,7 +20,9 @@ _SPREADS = (0.0, 0.5, 1.0, 2.0)
 _TRIES = 25
 
 
-def finite_starts(plan: Plan, data: Mapping[str, Any], guide: Guide, rng: np.random.Generator, count: int) -> np.ndarray:
+def finite_starts(
+    plan: Plan, data: Mapping[str, Any], guide: Guide, rng: np.random.Generator, count: int
+) -> np.ndarray:
     """Up to `count` unconstrained vectors with finite log density, the best first: (count, dim).
 
     Discrete sites are held at draws of their starting factors. Raises ModelError that names the first site whose

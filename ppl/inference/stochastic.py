@@ -38,7 +38,9 @@ class ElboObjective:
 
 @dataclass(frozen=True)
 class AdamOptions:
-    """`steps` at most, `gradient_draws` Monte Carlo draws a step, first step size `rate`, `window` of the convergence check."""
+    """`steps` at most, `gradient_draws` Monte Carlo draws a step, first step size `rate`, `window` of the
+    convergence check.
+    """
 
     steps: int = 20_000
     gradient_draws: int = 10

@@ -9,6 +9,7 @@ import numpy as np
 
 from ppl.backends import Backend
 from ppl.guides import Guide
+from ppl.inference.work import density_seconds
 from ppl.model.plan import Plan
 from ppl.numeric import NUMPY
 from ppl.runtime import Executor
@@ -20,13 +21,15 @@ _CHUNK = 4_000_000
 class Target:
     """`log p(x, z(u)) + log |det dz/du|` for a plan without scored sites and learned points.
 
-    Vectors have length `dim`; every method takes rows (draws, dim) and works through them in blocks.
+    Vectors have length `dim`; every method takes rows (draws, dim) and works through them in blocks. `evaluations`
+    counts gradients; `seconds` is about what one log density takes.
     """
 
     def __init__(self, plan: Plan, data: Mapping[str, Any], guide: Guide, backend: Backend) -> None:
         self.guide = guide
         self.dim = guide.layout.size
         self.evaluations = 0
+        self.seconds = density_seconds(plan.model)
         self._plain = Executor(plan, data, NUMPY)
         differentiable = Executor(plan, data, backend.xp)
         self._value_and_grad = backend.value_and_grad(

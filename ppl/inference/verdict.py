@@ -10,7 +10,9 @@ from ppl.inference.result import Verdict
 from ppl.model.plan import Plan
 
 FEW_EFFECTIVE, TOO_FEW_EFFECTIVE = 1000.0, 100.0
-"""Below the first the means carry more than about 0.03 sd of Monte Carlo error; below the second the weights tell little."""
+"""Below the first the means carry more than about 0.03 sd of Monte Carlo error; below the second the weights tell
+little.
+"""
 
 
 def judge(plan: Plan, outcome: Outcome) -> tuple[Verdict, float | None]:

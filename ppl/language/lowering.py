@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from ppl.axes import Axis
+from ppl.axes import Axis, union
 from ppl.errors import DataError, Diagnostic, ModelError
+from ppl.functions import UNKNOWN
 from ppl.language import parameters, syntax
 from ppl.language.binding import bind, declarations
 from ppl.language.meaning import Scope, Unknown, not_yet
@@ -17,8 +19,10 @@ from ppl.language.names import unused_data
 from ppl.language.order import Step, ordered
 from ppl.language.walk import expressions, reads, target_of
 from ppl.model import construct
+from ppl.model import expressions as ex
 from ppl.model.builder import Builder
-from ppl.model.expressions import Expr
+from ppl.model.expressions import Expr, Type
+from ppl.model.messages import extent
 from ppl.model.model import Model, Note
 
 
@@ -73,6 +77,7 @@ class Lowering:
         self._functions = {s.name.name: s for s in program.statements if isinstance(s, syntax.Def)}
         self._errors: list[Diagnostic] = []
         self._unknown: list[Unknown] = []
+        self._trying = False
         self._observed_data = _observed_names(program, steps)
         self._released = outcomes - bound.keys()
         self._gappy = frozenset(name for name, value in bound.items() if np.any(np.isnan(value)))
@@ -103,7 +108,7 @@ class Lowering:
 
     def _scope(self, step: Step) -> tuple[Scope, tuple[Axis, ...]]:
         """The names that a step sees, and the plates around it, its own left side's included."""
-        scope = Scope(self._values, step.locals, functions=self._functions)
+        scope = Scope(self._values, step.locals, functions=self._functions, trying=self._trying)
         axes: list[Axis] = []
         target = step.statement.target if isinstance(step.statement, _TARGETED) else None
         own = [index for index in target.indices if isinstance(index, syntax.Binder)] if target else []
@@ -132,7 +137,7 @@ class Lowering:
                     raise ModelError.of("E501", name.span, found, f"write `{name.name} ~ …`, or drop the rows")
                 if statement.missing and name.name not in self._gappy and self._declared[name.name].is_whole:
                     value = value.astype(np.int64)
-                self._values[name.name] = construct.data(name.name, value, name.span, labels)
+                self._values[name.name] = self._data[name.name] = construct.data(name.name, value, name.span, labels)
 
     def _param(self, step: Step, statement: syntax.Param) -> None:
         scope, _ = self._scope(step)
@@ -160,7 +165,7 @@ class Lowering:
     def _observed(self, target: syntax.Target, plates: tuple[Axis, ...], scope: Scope) -> Expr:
         """The data left of `~`, indexed as it is written; a stand-in of the declared shape where it is absent."""
         name = target.name.name
-        value = self._values.get(name)
+        value: Expr | None = self._data.get(name)
         if name in self._released:
             declared = self._declared[name]
             shape = [scope.number(length, "a length") for length in declared.lengths]
@@ -209,13 +214,59 @@ class Lowering:
 
     def _scan(self, step: Step, statement: syntax.Scan) -> None:
         """A scan in which no value depends on its own past is a plate: what it looks back on is known."""
-        past = next(_recurrent(step, self._released | self._gappy), None)
-        if past is not None:
-            raise not_yet(statement.header, f"a `scan` in which `{past}` depends on its own past")
         around, notes = (*step.binders, statement.binder), step.notes
-        self._go_through(
-            replace(inner, binders=(*around, *inner.binders), notes=(*notes, *inner.notes)) for inner in step.body
-        )
+        body = [replace(inner, binders=(*around, *inner.binders), notes=(*notes, *inner.notes)) for inner in step.body]
+        past = _past_reads(step, self._released | self._gappy)
+        expected = self._announced(body, past) if past else {}
+        self._values |= expected
+        self._go_through(body)
+        self._check_shapes(body, expected)
+
+    def _announced(self, body: Sequence[Step], names: Collection[str]) -> dict[str, Expr]:
+        """For each name that is read before its statement its value as readers see it, by lowering on trial.
+
+        While a name is unknown, conditional expressions that read it are their other branch: the start of a recurrence
+        tells its shape. Without such a start it is a single number.
+        """
+        found: dict[str, Expr] = {}
+        for _ in names:
+            trial = copy(self)
+            trial._builder, trial._trying = self._builder.scratch(), True
+            trial._values = {**self._values, **dict.fromkeys(names), **found}
+            trial._errors, trial._unknown = [], []
+            trial._go_through(body)
+            for step in body:
+                name = _past_name(step, names)
+                value = trial._values.get(name) if name else None
+                if name and value is not None:
+                    found.setdefault(name, self._announced_value(step, name, value))
+        for step in body:
+            name = _past_name(step, names)
+            if name and name not in found:
+                found[name] = self._announced_value(step, name, None)
+        return found
+
+    def _announced_value(self, step: Step, name: str, value: Expr | None) -> Expr:
+        if isinstance(step.statement, syntax.Sample) and value is not None:
+            return value
+        assert isinstance(step.statement, _TARGETED)
+        scope, axes = self._scope(step)
+        plates = self._target_axes(step.statement.target, axes, scope)
+        dims = () if value is None else value.type.dims[len(plates) :]
+        kind = Type(union([plates]), tuple(replace(dim, origin=0) for dim in dims), UNKNOWN, static=False)
+        return construct.lift(ex.Value(kind, step.statement.target.span, step.statement.target.name.name), plates)
+
+    def _check_shapes(self, body: Sequence[Step], expected: Mapping[str, Expr]) -> None:
+        """A step of a recurrence must have the shape of its start."""
+        for step in body:
+            for key in step.defines:
+                value = self._values.get(key)
+                if key in expected and value is not None and value.type.event != expected[key].type.event:
+                    target = target_of(step.statement)
+                    assert target is not None
+                    start, later = (extent(each.type) for each in (expected[key], value))
+                    found = f"`{target.name.name}` {start} by its start, and {later} by its steps"
+                    self._errors.append(Diagnostic("E301", target.span, found))
 
     def _declared_elsewhere(self, step: Step, statement: syntax.Statement) -> None:
         """`def`s are inlined where they are called."""
@@ -241,18 +292,27 @@ _STATEMENTS: dict[type[syntax.Statement], Callable[[Lowering, Step, Any], None]]
 }
 
 
-def _recurrent(scan: Step, released: frozenset[str]) -> Iterator[str]:
+def _past_reads(scan: Step, released: frozenset[str]) -> frozenset[str]:
     """Names in the body of a scan that are read before their own statement: each needs its earlier iterations.
 
     Observed data are known, unless `released`.
     """
+    found = set()
     pending = {key for step in scan.body for key in (*step.defines, *_drawn(step, released))}
     for step in scan.body:
         for expression in expressions(step.statement):
             for name, _ in reads(expression):
-                if step.locals.get(name.name, name.name) in pending:
-                    yield name.name
+                if (key := step.locals.get(name.name, name.name)) in pending:
+                    found.add(key)
         pending -= {*step.defines, *_drawn(step, released)}
+    return frozenset(found)
+
+
+def _past_name(step: Step, names: Collection[str]) -> str | None:
+    """Which of the names a step defines or draws."""
+    target = target_of(step.statement)
+    own = {*step.defines, *([target.name.name] if target is not None else [])}
+    return next((name for name in names if name in own), None)
 
 
 def _drawn(step: Step, released: frozenset[str]) -> frozenset[str]:

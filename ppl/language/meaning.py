@@ -48,7 +48,8 @@ class Scope:
     """What names mean at one place. `values` maps keys to expressions, `keys` local names to their keys.
 
     `guard` is a static condition under which the present expression is read: where it is false, indices out
-    of range do no harm. `functions` are the `def`s of the program.
+    of range do no harm. `functions` are the `def`s of the program. While `trying`, a conditional expression one of
+    whose branches is unknown is the other.
     """
 
     values: Mapping[str, Expr | None]
@@ -57,6 +58,7 @@ class Scope:
     functions: Mapping[str, syntax.Def] = field(default_factory=dict)
     guard: Expr | None = None
     depth: int = 0
+    trying: bool = False
 
     def name(self, node: syntax.Name) -> Expr:
         if node.name in self.indices:
@@ -162,9 +164,23 @@ def _conditional(scope: Scope, node: syntax.Conditional) -> Expr:
     if not np.any(values):
         return scope.expression(node.otherwise)
     untrue = construct.call("logical_not", [condition], node.span)
-    then = _guarded(scope, condition).expression(node.then)
-    otherwise = _guarded(scope, untrue).expression(node.otherwise)
+    guards = {node.then: _guarded(scope, condition), node.otherwise: _guarded(scope, untrue)}
+    if scope.trying:
+        return _either(guards)
+    then, otherwise = (guard.expression(branch) for branch, guard in guards.items())
     return construct.call("where", [condition, then, otherwise], node.span)
+
+
+def _either(branches: Mapping[syntax.Expression, Scope]) -> Expr:
+    """The first branch that is known."""
+    unknown: Unknown | None = None
+    for branch, scope in branches.items():
+        try:
+            return scope.expression(branch)
+        except Unknown as problem:
+            unknown = unknown or problem
+    assert unknown is not None
+    raise unknown
 
 
 def _guarded(scope: Scope, condition: Expr) -> Scope:
@@ -260,7 +276,7 @@ def _inlined(scope: Scope, node: syntax.Call, definition: syntax.Def) -> Expr:
         parameter.name: scope.expression(argument)
         for parameter, argument in zip(definition.parameters, node.positional, strict=True)
     }
-    inner = Scope(values, functions=scope.functions, guard=scope.guard, depth=scope.depth + 1)
+    inner = Scope(values, functions=scope.functions, guard=scope.guard, depth=scope.depth + 1, trying=scope.trying)
     for statement in definition.body:
         if isinstance(statement, syntax.Return):
             return replace(inner.expression(statement.value), span=node.span)

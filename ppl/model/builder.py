@@ -22,6 +22,7 @@ from ppl.model.expressions import Dim, Expr, Type
 from ppl.model.missing import without_gaps
 from ppl.model.model import Deterministic, DistributionUse, Factor, Model, Note, Param, Site, Statement, SupportOf
 from ppl.model.placement import name_leading, place, place_event
+from ppl.model.recurrence import with_recurrences
 from ppl.model.resolve import NumpyLanguage, Resolved, Resolver, evaluate
 from ppl.source import Span, nearest
 
@@ -58,8 +59,14 @@ class Builder:
         return known is not None and (known.size, known.start) != (size, start)
 
     def model(self) -> Model:
-        model = Model(self.name, tuple(self.statements), tuple(self.predicted))
+        model = with_recurrences(Model(self.name, tuple(self.statements), tuple(self.predicted)))
         return model if self.keep_gaps else without_gaps(model)
+
+    def scratch(self) -> Builder:
+        """One to try statements out with: it knows the same plates."""
+        other = Builder(self.name, self.keep_gaps)
+        other._axes = self._axes
+        return other
 
     # Statements ----------------------------------------------------------------------------------
 

@@ -154,4 +154,3 @@ def _free_name(name: str, model: Model) -> str:
     while name in model.by_name:
         name += "_"
     return name
-

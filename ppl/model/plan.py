@@ -20,7 +20,8 @@ class SitePlan:
     """The decision for one site (or learned parameter).
 
     `bijection` is the support whose bijection carries the site to the reals; `block` the guide factor it
-    belongs to; `reason` says in words why, `alternatives` what else was possible and why not.
+    belongs to; `centred` is False where the coordinate is the standardised value, `loc + scale u` being the value
+    itself. `reason` says in words why, `alternatives` what else was possible and why not.
     """
 
     name: str
@@ -32,15 +33,18 @@ class SitePlan:
     estimator: Estimator = "none"
     size: int = 0
     alternatives: str = ""
+    centred: bool = True
 
 
 @dataclass(frozen=True)
 class Cost:
-    """One term of the ELBO: the log density of a statement, or of several with the enumerated sites among them summed out.
+    """One term of the ELBO: the log density of a statement, or of several with the enumerated sites among them summed
+    out.
 
-    `depends` names the random sites it reads (itself included, enumerated ones not). `local` tells for each scored site among
-    them the plates along which element n of the cost reads element n of the site only; `keep` joins them: the plates over
-    which the term must not be summed, because a scored site wants its own elements' costs.
+    `depends` names the random sites it reads (itself included, enumerated ones not). `local` tells for each scored
+    site among
+    them the plates along which element n of the cost reads element n of the site only; `keep` joins them: the plates
+    over which the term must not be summed, because a scored site wants its own elements' costs.
     """
 
     name: str

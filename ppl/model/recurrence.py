@@ -1,8 +1,8 @@
 """Statements that depend on their own past: which they are, and one step of them.
 
-Statements are lowered as if all steps were known at once: `s[t - 1]` reads the value of the whole statement `s` at other
-positions. Where a value follows from its own past by computation alone, that is a circle; `with_recurrences` opens it.
-A latent site that reads its own past is no circle: given its value, the lag is a shifted read of it.
+Statements are lowered as if all steps were known at once: `s[t - 1]` reads the value of the whole statement `s` at
+other positions. Where a value follows from its own past by computation alone, that is a circle; `with_recurrences`
+opens it. A latent site that reads its own past is no circle: given its value, the lag is a shifted read of it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _opened(statements: Sequence[Statement]) -> tuple[Statement, ...]:
         members = [circular[name] for name in group]
         recurrence = _recurrence(members)
         for number, member in enumerate(members):
-            kind = replace(member.value.type, axes=recurrence.type.axes, domain=UNKNOWN)
+            kind = replace(member.value.type, axes=union([member.axes]), domain=UNKNOWN)
             opened[member.name] = replace(member, value=ex.State(kind, member.value.span, recurrence, number))
     return tuple(opened.get(statement.name, statement) for statement in statements) if opened else tuple(statements)
 
@@ -189,7 +189,7 @@ class Unroller:
         place = base.axes.index(self.time)
         item = node.items[place]
         rest = [other for number, other in enumerate(node.items) if number != place]
-        if item is None or not all(other is None or (other.type.static and not other.type.dims) for other in node.items):
+        if item is None or any(o is not None and (o.type.dims or not o.type.static) for o in node.items):
             return None
         axes = union([item.type.axes, [self.time]])
         extra = tuple(axis for axis in axes if axis != self.time)
@@ -218,9 +218,10 @@ class Unroller:
         if np.any(late):
             step, *_ = messages.first_false(~late)
             at, read = step + self.time.start, int(positions[messages.first_false(~late)]) + self.time.start
+            index = self.time.name
             raise ModelError.of(
-                "E506", item.span, f"`{name}` at {self.time.name} = {at} depends on `{name}` at {read}, which is not earlier",
-                f"read `{name}[{self.time.name} - 1]`, guarded with `if {self.time.name} == {self.time.start}`",
+                "E506", item.span, f"`{name}` at {index} = {at} depends on `{name}` at {read}, which is not earlier",
+                f"read `{name}[{index} - 1]`, guarded with `if {index} == {self.time.start}`",
             )  # fmt: skip
         return np.where(positions < now, positions, 0)
 

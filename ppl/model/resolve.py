@@ -102,9 +102,7 @@ class Resolver(Generic[A]):
         key = expansion(item.layout, want)
         return item.array if key is None else self.language.take(item.array, key)
 
-    def apply(
-        self, function: Function, items: Sequence[Resolved[A]], event_rank: int, /, **static: Any
-    ) -> Resolved[A]:
+    def apply(self, function: Function, items: Sequence[Resolved[A]], event_rank: int, /, **static: Any) -> Resolved[A]:
         """An elementwise or gufunc-like function: batch axes aligned on the left, core dimensions on the right."""
         arrays = self.align(items)
         return Resolved(self.language.apply(function, arrays, static), union(i.axes for i in items), event_rank)

@@ -299,6 +299,7 @@ STAGES: dict[str, tuple[Callable[[Plan], None], ...]] = {
     "treat": (_treated,),
     "enumerate_discretes": (_treated, _enumerated),
     "choose_estimators": (_treated, _enumerated, _estimated),
+    "parameterise": (_treated, _enumerated, _estimated),
     "split_hierarchy": (_treated, _enumerated, _estimated),
     "list_costs": (_treated, _enumerated, _estimated, _costed),
 }

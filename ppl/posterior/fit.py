@@ -68,6 +68,7 @@ class Run:
     converged: bool
     stopped: str
     seed: int
+    draws: int
     verdict: Verdict
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -79,8 +80,9 @@ class Run:
             elbo_mcse=float(result.elbo_mcse),
             log_evidence=None if result.log_evidence is None else float(result.log_evidence),
             history=np.asarray(result.history, float), steps=int(result.steps), seconds=float(result.seconds),
-            converged=bool(result.converged), stopped=result.stopped, seed=int(result.seed), verdict=result.verdict,
-            notes=tuple(result.notes), warnings=tuple(record.render() for record in result.plan.warnings),
+            converged=bool(result.converged), stopped=result.stopped, seed=int(result.seed), draws=int(result.draws),
+            verdict=result.verdict, notes=tuple(result.notes),
+            warnings=tuple(record.render() for record in result.plan.warnings),
         )  # fmt: skip
 
 
@@ -134,8 +136,14 @@ class Fit:
         return self.posterior.quantile(name, q)
 
     def draws(self, n: int | None = None, seed: int = 0) -> dict[str, np.ndarray]:
-        """Equally weighted joint draws, (n, *shape) for each name; `n` defaults to the number that is stored."""
-        return dict(self.posterior.resampled(n, seed).values)
+        """Equally weighted joint draws, (n, *shape) for each name; `n` defaults to the number asked for at the fit."""
+        return dict(self._sample(n, seed).values)
+
+    def _sample(self, draws: int | None, seed: int) -> WeightedDraws:
+        """Equally weighted draws: the stored ones where they are that already and no number is asked for."""
+        if draws is None and self.posterior.weights is not None:
+            draws = self.run.draws
+        return self.posterior.resampled(draws, seed)
 
     @property
     def verdict(self) -> Verdict:
@@ -176,7 +184,7 @@ class Fit:
             bound = self._training("predict")
         else:
             bound = self._program("predict").bind_without_outcomes(data, self._base(base))
-        return predictive(bound.model, bound.data, self.posterior.resampled(draws, seed), self.outcomes, seed)
+        return predictive(bound.model, bound.data, self._sample(draws, seed), self.outcomes, seed)
 
     def log_likelihood(
         self, data: Mapping[str, Any] | None = None, draws: int | None = None, seed: int = 0, base: int | None = None
@@ -187,7 +195,7 @@ class Fit:
         `fit.draws(draws, seed)`.
         """
         bound = self._bound("log_likelihood", data, base)
-        return pointwise_log_likelihood(bound.model, bound.data, self.posterior.resampled(draws, seed))
+        return pointwise_log_likelihood(bound.model, bound.data, self._sample(draws, seed))
 
     def to_arviz(
         self, data: Mapping[str, Any] | None = None, draws: int | None = None, seed: int = 0

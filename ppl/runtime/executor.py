@@ -40,7 +40,9 @@ class Executor:
         """Constrained values of the learned parameters from their unconstrained ones."""
         return {point.name: point.forward(self.xp, parameters[point.name]) for point in self._points}
 
-    def constrain(self, unconstrained: Mapping[str, Array], points: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
+    def constrain(
+        self, unconstrained: Mapping[str, Array], points: Mapping[str, Array]
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
         """Values and log |det J| of the continuous sites, each with a leading draw axis."""
         return self._constrain(unconstrained, points, self._constrain_constants)
 

@@ -10,10 +10,11 @@ import autograd
 import autograd.numpy
 import numpy as np
 
+from ppl.backends import get_backend
 from ppl.constraints import SUPPORTS
-from ppl.numeric import NUMPY, Namespace
+from ppl.numeric import NUMPY
 
-AUTOGRAD = Namespace(autograd.numpy, "ppl.backends.special")
+AUTOGRAD = get_backend("autograd").xp
 
 
 def finite_difference(function: Callable[[Any], float], at: Any, step: float = 2e-4) -> Any:
