@@ -132,6 +132,42 @@ class Loop:
         return tuple(draws if size is None else size for size in self.batch)
 
 
+@dataclass(frozen=True, eq=False)
+class DrawLoop:
+    """Statements that are drawn one step after another. As `Loop`, but the states stay apart.
+
+    `shapes` are those of the states at one step, None for the number of draws; `discrete` ones are whole numbers.
+    `batches` counts the batch dimensions of what is read. `one` takes the random generator and the number of draws too.
+    """
+
+    length: int
+    shapes: tuple[tuple[int | None, ...], ...]
+    discrete: tuple[bool, ...]
+    reads: tuple[Read, ...]
+    batches: tuple[int, ...]
+    stepped: tuple[bool, ...]
+    one: Steps
+
+    def run(self, xp: Any, rng: np.random.Generator, draws: int, inputs: Sequence[Array]) -> list[np.ndarray]:
+        """Every state at all steps: (steps, *batch, *event)."""
+        prepare, step = self.one.load(xp)
+        constants = prepare({})
+        histories = [
+            np.full((self.length, *(draws if size is None else size for size in shape)), 0 if whole else np.nan)
+            for shape, whole in zip(self.shapes, self.discrete, strict=True)
+        ]
+        for t in range(self.length):
+            past = [
+                _behind(histories[read.state][read.positions[t]], read, batch)
+                for read, batch in zip(self.reads, self.batches, strict=True)
+            ]
+            given = [item[t] if stepped else item for item, stepped in zip(inputs, self.stepped, strict=True)]
+            states = step(rng, draws, past, given, constants)
+            for history, state in zip(histories, states.values(), strict=True):
+                history[t] = state
+        return histories
+
+
 def _behind(array: np.ndarray, read: Read, batch: int, front: int = 0) -> np.ndarray:
     """The further dimensions of a read moved behind the batch, of whose dimensions `front` come first anyway."""
     rank = len(read.extra)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class Door(Protocol):
     """Where a model comes from. `bind` checks data and gives the model with every shape known, and its arrays.
 
-    Outcomes named in `absent` may be missing from the data: their sites are then latent.
+    Where `absent`, outcomes may be missing from the data: their sites are then latent. Where `afresh`, so are those that
+    the model looks back on, if it can tell them from other data.
     """
 
     @property
@@ -35,7 +36,9 @@ class Door(Protocol):
         """The model's text, None where it is a Python function."""
         ...
 
-    def bind(self, data: Mapping[str, Any], base: int, absent: bool) -> tuple[Model, dict[str, Any]]: ...
+    def bind(
+        self, data: Mapping[str, Any], base: int, absent: bool = False, afresh: bool = False
+    ) -> tuple[Model, dict[str, Any]]: ...
 
 
 @dataclass(frozen=True)
@@ -123,8 +126,7 @@ class Program:
         """Prior predictive draws of every site, (draws, *shape); observed values in `data` are not used."""
         from ppl.inference.evaluate import simulate
 
-        bound = self.bind_without_outcomes(data, base)
-        return simulate(bound.model, bound.data, draws, seed)
+        return simulate(*self._door.bind(data, base, absent=True, afresh=True), draws, seed)
 
     def fit(
         self,
@@ -162,10 +164,12 @@ class TextDoor:
     def text(self) -> str:
         return self.source.text
 
-    def bind(self, data: Mapping[str, Any], base: int, absent: bool) -> tuple[Model, dict[str, Any]]:
+    def bind(
+        self, data: Mapping[str, Any], base: int, absent: bool = False, afresh: bool = False
+    ) -> tuple[Model, dict[str, Any]]:
         from ppl.language.lowering import bind_program
 
-        return bind_program(self.tree, data, base, absent)
+        return bind_program(self.tree, data, base, absent, afresh)
 
 
 @dataclass(frozen=True)
@@ -176,7 +180,9 @@ class FunctionDoor:
     function: Callable[..., Any]
     text: None = None
 
-    def bind(self, data: Mapping[str, Any], base: int, absent: bool) -> tuple[Model, dict[str, Any]]:
+    def bind(
+        self, data: Mapping[str, Any], base: int, absent: bool = False, afresh: bool = False
+    ) -> tuple[Model, dict[str, Any]]:
         from ppl.embedding import trace
 
         return trace(self.function, data, base=base, absent=absent)

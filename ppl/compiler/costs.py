@@ -65,6 +65,6 @@ def _preserved(model: Model, root: ex.Expr, name: str) -> frozenset[Axis] | None
             found[id(node)] = _preserved(model, parent.value, name) if isinstance(parent, Deterministic) else own
             continue
         below = [axes for child in node.children if (axes := found[id(child)]) is not None]
-        lifted = frozenset(node.axes) if isinstance(node, ex.Lift) else frozenset()
-        found[id(node)] = frozenset.intersection(*below) - lifted if below else None
+        mixed = node.axes if isinstance(node, ex.Lift) else (node.time,) if isinstance(node, ex.Recurrence) else ()
+        found[id(node)] = frozenset.intersection(*below) - frozenset(mixed) if below else None
     return found[id(root)]

@@ -9,10 +9,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
-from ppl.axes import DRAW, Layout, union
+from ppl.axes import DRAW
+from ppl.compiler.ancestral import draw
 from ppl.compiler.arrays import Program, Ref
 from ppl.compiler.elimination import eliminate, log_terms
 from ppl.compiler.writer import Writer, location_and_scale
@@ -115,19 +115,18 @@ def quantities_program(model: Model, wanted: Iterable[str]) -> Program:
     Given are the latents and learned parameters; observed sites have their data. Only what `wanted` reads is run.
     """
     writer = Writer(model)
-    outputs: dict[str, Ref] = {}
     wanted = set(wanted)
     needed = _reached(model, wanted)
     predicted = {statement.name for statement in model.predicted}
+    free = []
     for statement in (*model.statements, *model.predicted):
         if isinstance(statement, Factor) or statement.name not in needed:
             continue
         if isinstance(statement, Deterministic) or statement.name in predicted:
-            writer.values[statement.name], output = _ancestral(writer, statement)
-            if statement.name in wanted:
-                outputs[statement.name] = output
+            free.append(statement)
         else:
             writer.known(statement)
+    outputs = {name: output for name, output in draw(writer, free).items() if name in wanted}
     return writer.program(["rng", "draws", "values"], "what follows from the latents", quantities=outputs)
 
 
@@ -143,17 +142,6 @@ def _reached(model: Model, names: Iterable[str]) -> set[str]:
     return found
 
 
-def _ancestral(writer: Writer, statement: Statement) -> tuple[Resolved[Ref], Ref]:
-    """The value of a deterministic statement or a draw of a site, and the same as an output."""
-    if isinstance(statement, Deterministic):
-        value = writer.deterministic(statement)
-        array, _ = writer.stretched(value, (DRAW, *statement.axes))
-        return value, writer.returned(array, statement.axes, value.event_rank)
-    assert isinstance(statement, Site)
-    value = _drawn(writer, statement)
-    return value, writer.returned(value.array, statement.axes, value.event_rank)
-
-
 def simulate_program(model: Model, given: Iterable[str], predict: bool = True) -> Program:
     """`run(rng, draws, values, prepared) -> {name: value}`: ancestral draws of every statement not `given`.
 
@@ -161,33 +149,10 @@ def simulate_program(model: Model, given: Iterable[str], predict: bool = True) -
     """
     writer = Writer(model)
     fixed = set(given)
-    outputs: dict[str, Ref] = {}
     statements = [*model.statements, *(model.predicted if predict else ())]
     for statement in statements:
-        if isinstance(statement, Factor):
-            continue
         if statement.name in fixed:
             writer.values[statement.name] = writer.given(statement)
-            continue
-        writer.values[statement.name], outputs[statement.name] = _ancestral(writer, statement)
+    free = [s for s in statements if s.name not in fixed and not isinstance(s, Factor)]
+    outputs = draw(writer, free)
     return writer.program(["rng", "draws", "values"], "draws of everything that is not given", values=outputs)
-
-
-def _drawn(writer: Writer, site: Site) -> Resolved[Ref]:
-    family = site.distribution.family
-    want = union([site.axes, [DRAW]])
-    named = {name: writer.resolver(part) for name, part in site.distribution.arguments.items()}
-    parts = {name: writer.resolver.expand(item, Layout(want, item.event_rank)) for name, item in named.items()}
-    recorder = writer.recorder
-    function = recorder.function(f"draw_{family.name}", _plain(family.sample))
-    shape = ", ".join(["draws", *(str(axis.size) for axis in want[1:])])
-    arguments = ", ".join(["rng", f"({shape},)", *(f"{name}={{}}" for name in parts)])
-    # the site's name makes the operation unique: two equal sites are two draws
-    ref = recorder.record(f"{function}({arguments})  # {site.name}", tuple(parts.values()), static=False)
-    recorder.hints[ref] = site.name
-    return Resolved(ref, want, len(site.dims))
-
-
-def _plain(sample: Callable[..., Any]) -> Callable[..., Any]:
-    """A sampler without the name space that generated code passes first."""
-    return lambda xp, rng, shape, **parameters: sample(rng, shape, **parameters)

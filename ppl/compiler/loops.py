@@ -26,7 +26,7 @@ class ProgramResolver(Resolver[Ref]):
 
     def recurrence(self, node: ex.Recurrence) -> Value:
         """The packed states, steps first: (steps, batch…, width)."""
-        inputs = [self._steps_first(self.done(item), node.time) for item in node.inputs]
+        inputs = [_renamed(steps_first(self.language, self.done(item), node.time), node.time) for item in node.inputs]
         front = _in_front(node.time)
         plates = [axis for axis in node.type.axes if axis != node.time]
         every = union(item.axes for item in inputs)
@@ -46,16 +46,6 @@ class ProgramResolver(Resolver[Ref]):
         text = f"xp.scan({name}, ({', '.join('{}' for _ in refs)}{',' * (len(refs) == 1)}))"
         return Resolved(self.language.record(text, refs), (front, *batch), 1)
 
-    def _steps_first(self, item: Value, time: Axis) -> Value:
-        if time not in item.axes:
-            return item
-        place = item.axes.index(time)
-        axes = (_in_front(time), *(axis for axis in item.axes if axis != time))
-        if not place:
-            return Resolved(item.array, axes, item.event_rank)
-        rest = [dimension for dimension in range(item.layout.rank) if dimension != place]
-        return Resolved(self.language.transpose(item.array, (place, *rest)), axes, item.event_rank)
-
     def state(self, node: ex.State) -> Value:
         packed = self.done(node.base)
         _, *batch = packed.axes
@@ -72,6 +62,22 @@ class ProgramResolver(Resolver[Ref]):
 
 
 ProgramResolver.visitors |= {ex.Recurrence: ProgramResolver.recurrence, ex.State: ProgramResolver.state}
+
+
+def steps_first(recorder: Recorder, item: Value, time: Axis) -> Value:
+    """The value with the axis of the steps, where it has it, in front of all others."""
+    if time not in item.axes or item.axes[0] == time:
+        return item
+    place = item.axes.index(time)
+    rest = [dimension for dimension in range(item.layout.rank) if dimension != place]
+    axes = (time, *(axis for axis in item.axes if axis != time))
+    return Resolved(recorder.transpose(item.array, (place, *rest)), axes, item.event_rank)
+
+
+def _renamed(item: Value, time: Axis) -> Value:
+    """The axis of the steps, which is the first, called by the name under which it comes first."""
+    axes = tuple(_in_front(time) if axis == time else axis for axis in item.axes)
+    return Resolved(item.array, axes, item.event_rank)
 
 
 def _numbers(event: Sequence[int]) -> int:
@@ -95,10 +101,10 @@ def _program(
     resolver = ProgramResolver(recorder)
     for number, past in enumerate(node.pasts):
         axes = union([lead, batch, past.axes])
-        resolver.values[past.leaf.name] = _argument(recorder, f"past[{number}]", past.leaf, axes)
+        resolver.values[past.leaf.name] = argument(recorder, f"past[{number}]", past.leaf, axes)
     for number, (leaf, item) in enumerate(zip(node.given, inputs, strict=True)):
         axes = tuple(axis for axis in item.axes if axis != front or all_steps)
-        resolver.values[leaf.name] = _argument(recorder, f"given[{number}]", leaf, axes)
+        resolver.values[leaf.name] = argument(recorder, f"given[{number}]", leaf, axes)
     outputs: dict[str, Ref] = {}
     for name, step in zip(node.names, node.steps, strict=True):
         found = resolver(step)
@@ -107,7 +113,8 @@ def _program(
     return write_program(recorder, ["past", "given"], {"states": outputs}, f"{steps} of {', '.join(node.names)}")
 
 
-def _argument(recorder: Recorder, text: str, leaf: ex.Value, axes: tuple[Axis, ...]) -> Value:
+def argument(recorder: Recorder, text: str, leaf: ex.Value, axes: tuple[Axis, ...]) -> Value:
+    """What stands for a leaf of a step in its program."""
     ref = recorder.input(text)
     recorder.hints[ref] = leaf.name.replace(" ", "_")
     return Resolved(ref, axes, len(leaf.type.dims))

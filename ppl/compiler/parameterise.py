@@ -22,11 +22,9 @@ def parameterise(plan: Plan) -> Plan:
     """
     asked = {site.name for site in plan.model.latents if any(note.name == "noncentered" for note in site.notes)}
     problems = [
-        Diagnostic(
-            "E404", site.span, f"`{site.name}` ~ {site.distribution.name} has no location and scale to standardise by"
-        )
+        Diagnostic("E404", site.span, f"`{site.name}` ~ {site.distribution.name} {why}")
         for site in plan.continuous
-        if site.name in asked and not can_standardise(site)
+        if site.name in asked and (why := _not_standardised(plan, site))
     ]
     if problems:
         raise ModelError(problems)
@@ -38,11 +36,18 @@ def non_centred(plan: Plan) -> Plan:
     names = set()
     for site in plan.continuous:
         kept = any(note.name == "centered" for note in site.notes)
-        if can_standardise(site) and not kept:
+        if not _not_standardised(plan, site) and not kept:
             _, scale = site.distribution.family.location_scale or ("", "")
             if values_read(site.distribution.arguments[scale]):
                 names.add(site.name)
     return _standardised(plan, names, "its scale is unknown")
+
+
+def _not_standardised(plan: Plan, site: Site) -> str:
+    """Why a site cannot be standardised, or nothing."""
+    if not can_standardise(site):
+        return "has no location and scale to standardise by"
+    return "depends on its own past, so it is its own coordinate" if site.name in plan.model.circular else ""
 
 
 def can_standardise(site: Site) -> bool:

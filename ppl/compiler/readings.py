@@ -29,6 +29,8 @@ def reading(model: Model, statement: Statement, site: Site) -> Reading | None:
     Raises NotElementwise where one of its elements reads more than one of the site's.
     """
     if statement is site:
+        if site.name in model.circular:
+            raise NotElementwise("an element depends on earlier ones")
         return Reading(site.axes)
     tracer = _Tracer(model, site)
     places = tracer.joined(statement.inputs)
@@ -109,6 +111,13 @@ class _Tracer:
             raise NotElementwise("which of its elements is read is random")
         return self._ran(node, base)
 
+    def _recurrence(self, node: ex.Recurrence) -> _Places | None:
+        """Every step reads what the earlier steps read."""
+        places = self.joined(node.children)
+        if places is not None and (places.rank or any(node.time in positions.axes for positions in places.arrays)):
+            raise NotElementwise("all earlier elements are read at once")
+        return places
+
     def _ran(self, node: Any, places: _Places) -> _Places:
         stand_in = replace(node, base=ex.Value(node.base.type, None, self._site.name))
         arrays = tuple(Resolver(NumpyLanguage(), {self._site.name: positions})(stand_in) for positions in places.arrays)
@@ -124,6 +133,7 @@ _VISITORS: dict[type[ex.Expr], Callable[[_Tracer, Any], _Places | None]] = {
     ex.Named: _Tracer._moved,
     ex.SliceOf: _Tracer._moved,
     ex.Gather: _Tracer._gather,
+    ex.Recurrence: _Tracer._recurrence,
 }
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ppl.inference.importance import DF, Proposal, Weighted, adapt, exact_moments
+from ppl.inference.importance import DF, Proposal, Weighted, adapt, exact_moments, student_constant
 from ppl.inference.psis import psis
 from ppl.inference.sparsity import BorderedFactor, factorise, find_pattern
 from ppl.inference.target import Target
@@ -232,46 +232,52 @@ def _mixture_density(square: np.ndarray, dim: int) -> np.ndarray:
     """Log density of the standard normal and Student-t mixture in `dim` dimensions, at points of this squared
     length.
     """
-    half = 0.5 * (DF + dim)
-    constant = math.lgamma(half) - math.lgamma(0.5 * DF) - 0.5 * dim * math.log(DF * math.pi)
-    student = constant - half * np.log1p(square / DF)
+    student = student_constant(dim, DF) - 0.5 * (DF + dim) * np.log1p(square / DF)
     normal = -0.5 * square - dim * HALF_LOG_TWO_PI
     return np.logaddexp(math.log(1.0 - HEAVY_SHARE) + normal, math.log(HEAVY_SHARE) + student)
 
 
 def _hyper_mode(conditional: ConditionalTarget, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mode of the Laplace marginal and a Cholesky factor of its inverse curvature, by finite differences."""
-    from scipy.optimize import minimize
+    """The mode of the Laplace marginal and a Cholesky factor of its inverse curvature.
 
-    dim = starts.shape[1]
+    Newton's method with derivatives from differences, all points of an iteration in one batch, the step lengths too.
+    """
     values = conditional.marginal(starts)
-    start = starts[int(np.argmax(values))]
-    step = 1e-3
+    mode, best = starts[int(np.argmax(values))], float(values.max())
+    for _ in range(_NEWTON_STEPS):
+        conditional.recentre(mode)
+        gradient, factor = _derivatives(conditional, mode)
+        step = factor @ (factor.T @ gradient)
+        step *= min(1.0, _LONGEST / (float(np.linalg.norm(step)) + 1e-300))
+        trials = mode + _LENGTHS[:, None] * step
+        found = conditional.marginal(trials)
+        longest = int(np.argmax(found))
+        gained = float(found[longest]) - best
+        if gained > 0.0:
+            mode, best = trials[longest], float(found[longest])
+        if not gained > 1e-4:
+            break
+    return mode, _derivatives(conditional, mode)[1]
 
-    def loss(h: np.ndarray) -> tuple[float, np.ndarray]:
-        points = np.concatenate([h[None], h + step * np.eye(dim), h - step * np.eye(dim)])
-        found = conditional.marginal(points)
-        conditional.recentre(h)
-        if not np.all(np.isfinite(found)):
-            return 1e300, np.zeros(dim)
-        return -float(found[0]), -(found[1 : dim + 1] - found[dim + 1 :]) / (2 * step)
 
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 100, "ftol": 1e-9})
-    return found.x, _inverse_curvature(conditional, found.x)
+_LENGTHS = 2.0 ** np.arange(1, -8, -1)
+_LONGEST, _DIFFERENCE = 2.0, 0.05
+"""The longest Newton step and the distance of the differences, in unconstrained units of a hyperparameter."""
 
 
-def _inverse_curvature(conditional: ConditionalTarget, mode: np.ndarray, step: float = 0.05) -> np.ndarray:
-    dim = len(mode)
-    pairs = [(i, j) for i in range(dim) for j in range(i, dim)]
-    basis = step * np.eye(dim)
-    points = np.concatenate(
-        [[mode + si * basis[i] + sj * basis[j] for si in (1, -1) for sj in (1, -1)] for i, j in pairs]
-    )
-    values = conditional.marginal(points).reshape(len(pairs), 4)
-    hessian = np.zeros((dim, dim))
-    for (i, j), (pp, pm, mp, mm) in zip(pairs, values, strict=True):
-        hessian[i, j] = hessian[j, i] = -(pp - pm - mp + mm) / (4 * step * step)
-    hessian = np.where(np.isfinite(hessian), hessian, np.eye(dim))
-    roots, vectors = np.linalg.eigh(hessian)
-    roots = np.clip(roots, 0.05, 1e8)  # a hyperparameter's sd in unconstrained space is a few units at most
-    return np.linalg.cholesky((vectors / roots) @ vectors.T)
+def _derivatives(conditional: ConditionalTarget, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Gradient of the Laplace marginal and a Cholesky factor of minus its inverse Hessian, made positive definite."""
+    dim = len(at)
+    pairs = [(i, j) for i in range(dim) for j in range(i)]
+    basis = _DIFFERENCE * np.eye(dim)
+    corners = [at + a * basis[i] + b * basis[j] for i, j in pairs for a, b in ((1, 1), (1, -1), (-1, 1), (-1, -1))]
+    values = conditional.marginal(np.array([at, *(at + basis), *(at - basis), *corners]))
+    up, down = values[1 : dim + 1], values[dim + 1 : 2 * dim + 1]
+    gradient = (up - down) / (2.0 * _DIFFERENCE)
+    hessian = np.diag((up + down - 2.0 * values[0]) / _DIFFERENCE**2)
+    for (i, j), (pp, pm, mp, mm) in zip(pairs, values[2 * dim + 1 :].reshape(-1, 4), strict=True):
+        hessian[i, j] = hessian[j, i] = (pp - pm - mp + mm) / (4.0 * _DIFFERENCE**2)
+    hessian = np.where(np.isfinite(hessian), hessian, -np.eye(dim))
+    roots, vectors = np.linalg.eigh(-hessian)
+    roots = np.clip(np.abs(roots), 0.05, 1e8)  # a hyperparameter's sd in unconstrained space is a few units at most
+    return np.where(np.isfinite(gradient), gradient, 0.0), np.linalg.cholesky((vectors / roots) @ vectors.T)

@@ -22,6 +22,9 @@ from ppl.model.plan import Plan
 from ppl.numeric import NUMPY
 from ppl.runtime import Executor
 
+PATIENCE = 30.0
+"""Seconds after which no further method is tried."""
+
 
 def run_fit(
     plan: Plan,
@@ -35,7 +38,7 @@ def run_fit(
 ) -> InferenceResult:
     """Fit a plan to its data; see `ppl.program.Program.fit`.
 
-    Where several methods apply they are tried in order until one gives weights that can be relied on; the best is kept.
+    Where several methods apply they are tried in order until one can be trusted or `PATIENCE` is over; the best is kept.
     """
     began = time.perf_counter()
     chosen = choose_guide(plan, guide)
@@ -47,7 +50,7 @@ def run_fit(
             outcome = run(task)
             if best is None or _better(outcome, best):
                 best = outcome
-            if judge(plan, best)[0].level == "trusted":
+            if judge(plan, best)[0].level == "trusted" or time.perf_counter() - began > PATIENCE:
                 break
     assert best is not None
     if best.plan is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -31,17 +32,18 @@ class Proposal:
         return self.mean + np.concatenate([half, -half]) @ self.factor.T
 
     def log_density(self, rows: np.ndarray) -> np.ndarray:
-        from scipy.special import gammaln
-
         dim = len(self.mean)
         standard = np.linalg.solve(self.factor, (rows - self.mean).T)
         square = np.sum(standard**2, axis=0)
         log_det = np.linalg.slogdet(self.factor)[1]
         if not np.isfinite(self.df):
             return -0.5 * square - log_det - dim * HALF_LOG_TWO_PI
-        half = 0.5 * (self.df + dim)
-        constant = gammaln(half) - gammaln(0.5 * self.df) - 0.5 * dim * np.log(self.df * np.pi)
-        return constant - log_det - half * np.log1p(square / self.df)
+        return student_constant(dim, self.df) - log_det - 0.5 * (self.df + dim) * np.log1p(square / self.df)
+
+
+def student_constant(dim: int, df: float) -> float:
+    """Log of the standard multivariate Student-t's density at its centre."""
+    return math.lgamma(0.5 * (df + dim)) - math.lgamma(0.5 * df) - 0.5 * dim * math.log(df * math.pi)
 
 
 def exact_moments(noise: np.ndarray, spread: float = 1.0) -> np.ndarray:

@@ -27,17 +27,22 @@ from ppl.model.model import Model, Note
 
 
 def bind_program(
-    program: syntax.Program, data: Mapping[str, Any], base: int, absent: bool
+    program: syntax.Program, data: Mapping[str, Any], base: int, absent: bool, afresh: bool = False
 ) -> tuple[Model, dict[str, Any]]:
     """The model of a checked program with every shape known, and its data.
 
-    With `absent` observed data may be missing; their sites are then latent. Raises `DataError` for the data and
-    `ModelError` with every problem of the statements.
+    With `absent` observed data may be missing; their sites are then latent. With `afresh` so are those of observed data
+    that a scan looks back on, of which only the shape is used. Raises `DataError` for the data and `ModelError` with
+    every problem of the statements.
     """
     steps = ordered(program)
     outcomes = frozenset(_observed_names(program, steps)) if absent else frozenset()
     bound = bind(program, data, base, outcomes)
-    model = Lowering(program, steps, bound, outcomes, absent).model()
+    released = outcomes - bound.keys()
+    if afresh:
+        scans = [step for step in steps if isinstance(step.statement, syntax.Scan)]
+        released |= outcomes & frozenset(name for scan in scans for name in _past_reads(scan, outcomes))
+    model = Lowering(program, steps, bound, released, absent).model()
     unused = unused_data(program, bound)
     if unused:
         raise DataError(unused)
@@ -65,7 +70,7 @@ class Lowering:
         program: syntax.Program,
         steps: tuple[Step, ...],
         bound: Mapping[str, Any],
-        outcomes: frozenset[str],
+        released: frozenset[str],
         absent: bool,
     ) -> None:
         self._steps = steps
@@ -79,7 +84,7 @@ class Lowering:
         self._unknown: list[Unknown] = []
         self._trying = False
         self._observed_data = _observed_names(program, steps)
-        self._released = outcomes - bound.keys()
+        self._released = released
         self._gappy = frozenset(name for name, value in bound.items() if np.any(np.isnan(value)))
 
     def model(self) -> Model:
@@ -159,7 +164,7 @@ class Lowering:
         value = self._builder.sample(
             name.name, use, plates, observed, statement.target.span, notes, release=name.name in self._released
         )
-        if not data or name.name not in self._bound or name.name in self._gappy:
+        if not data or name.name not in self._bound or name.name in self._gappy | self._released:
             self._values[step.key or name.name] = value
 
     def _observed(self, target: syntax.Target, plates: tuple[Axis, ...], scope: Scope) -> Expr:
@@ -217,10 +222,17 @@ class Lowering:
         around, notes = (*step.binders, statement.binder), step.notes
         body = [replace(inner, binders=(*around, *inner.binders), notes=(*notes, *inner.notes)) for inner in step.body]
         past = _past_reads(step, self._released | self._gappy)
+        self._check_first_values(step, statement, past)
         expected = self._announced(body, past) if past else {}
         self._values |= expected
         self._go_through(body)
         self._check_shapes(body, expected)
+
+    def _check_first_values(self, step: Step, statement: syntax.Scan, past: frozenset[str]) -> None:
+        """Outcomes that are drawn must be drawn from their first element on."""
+        drawn = sorted(past & self._released)
+        if drawn and self._scope(step)[0].range(statement.binder.range)[0] > 0:
+            raise not_yet(statement.header, f"drawing `{drawn[0]}` from a later element than its first on")
 
     def _announced(self, body: Sequence[Step], names: Collection[str]) -> dict[str, Expr]:
         """For each name that is read before its statement its value as readers see it, by lowering on trial.

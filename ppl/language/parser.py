@@ -40,11 +40,15 @@ def parse(source: Source) -> syntax.Program:
 
 @functools.cache
 def lark_parser(strict: bool = False) -> Lark:
-    """The parser; with `strict`, building it fails on any ambiguity of the grammar (needs interegular)."""
+    """The parser; with `strict`, building it fails on any ambiguity of the grammar (needs interegular).
+
+    Lark keeps the tables in the temporary folder, by grammar and version, and reads them from there the next time.
+    """
     from lark import Lark
 
     return Lark(
         grammar_text(),
+        cache=not strict,
         parser="lalr",
         lexer="basic",
         start=list(STARTS),

@@ -13,6 +13,7 @@ import numpy as np
 
 from ppl.axes import Axis
 from ppl.distributions import Distribution
+from ppl.model.circles import circles
 from ppl.model.expressions import Dim, Expr, Type, values_read
 from ppl.source import Span
 
@@ -182,6 +183,12 @@ class Model:
             parent = self.by_name[name]
             found |= self.random_ancestors(parent) if isinstance(parent, Deterministic) else {name}
         return frozenset(found)
+
+    @cached_property
+    def circular(self) -> frozenset[str]:
+        """Names of the latent sites that depend on themselves: on their own past, directly or through other latents."""
+        reads = {site.name: self.random_ancestors(site) for site in self.latents}
+        return frozenset(name for group in circles(reads) for name in group)
 
     def value_type(self, name: str) -> Type:
         """The type of the value of a statement, its plates as named axes."""

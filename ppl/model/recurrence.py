@@ -7,7 +7,7 @@ opens it. A latent site that reads its own past is no circle: given its value, t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from ppl.errors import ModelError
 from ppl.functions import UNKNOWN
 from ppl.model import construct, messages
 from ppl.model import expressions as ex
+from ppl.model.circles import circles
 from ppl.model.expressions import Expr, Type
 from ppl.model.model import Deterministic, Model, Site, Statement
 from ppl.model.resolve import NumpyLanguage, Resolver, evaluate
@@ -40,35 +41,11 @@ def _opened(statements: Sequence[Statement]) -> tuple[Statement, ...]:
     return tuple(opened.get(statement.name, statement) for statement in statements) if opened else tuple(statements)
 
 
-def circles(reads: Mapping[str, frozenset[str]]) -> list[list[str]]:
-    """The groups of names that depend on each other or on themselves, each in the order of `reads`."""
-    places = {name: place for place, name in enumerate(reads)}
-    if all(places.get(other, -1) < place for name, place in places.items() for other in reads[name]):
-        return []
-    reached = {name: _reached(name, reads) for name in reads}
-    groups: list[list[str]] = []
-    for name in reads:
-        if name in reached[name] and not any(name in group for group in groups):
-            groups.append([other for other in reads if other in reached[name] and name in reached[other]])
-    return groups
-
-
-def _reached(name: str, reads: Mapping[str, frozenset[str]]) -> set[str]:
-    found: set[str] = set()
-    pending = list(reads[name])
-    while pending:
-        other = pending.pop()
-        if other in reads and other not in found:
-            found.add(other)
-            pending += reads[other]
-    return found
-
-
 def _recurrence(members: Sequence[Deterministic]) -> ex.Recurrence:
     written = {member.name: member.value for member in members}
     unroller = Unroller.of(members, written.values())
     for member in members:
-        unroller.current[member.name] = unroller.step(member.value)
+        unroller.now(member.name, unroller.step(member.value))
     if unroller.mixed:
         plates = ", ".join(f"`{axis.name}`" for axis in unroller.mixed)
         raise unsupported(members, f"reads other elements along {plates} in its own past")
@@ -143,11 +120,15 @@ class Unroller:
             raise unsupported(self._statements, "is read as a whole in its own past")
         return self._leaf(self._done[id(root)][1])
 
+    def now(self, name: str, value: Expr) -> Expr:
+        """Say what a read of the present step of a member is."""
+        self.current[name] = self._depending(value)
+        return value
+
     def _stepped(self, node: Expr) -> Expr | None:
         """The node at one step, None where that is not known (yet)."""
         if isinstance(node, ex.Value) and node.name in self._members:
-            now = self.current.get(node.name)
-            return None if now is None else self._depending(now)
+            return self.current.get(node.name)
         if _history(node, self._members) is not None:
             return self._past(node)  # type: ignore[arg-type]
         if any(id(child) not in self._done for child in node.children):

@@ -6,11 +6,15 @@ from typing import Any
 
 import numpy as np
 
+_quiet = np.errstate(invalid="ignore", over="ignore")  # a fit that ran away has infinite draws, and says so itself
 
+
+@_quiet
 def mean(draws: np.ndarray, weights: np.ndarray | None) -> Any:
     return draws.mean(axis=0) if weights is None else np.tensordot(weights, draws, axes=1)
 
 
+@_quiet
 def sd(draws: np.ndarray, weights: np.ndarray | None) -> Any:
     """Standard deviation, unbiased for the variance where weights are equal; 0 for a single draw."""
     if weights is None:
@@ -22,6 +26,7 @@ def sd(draws: np.ndarray, weights: np.ndarray | None) -> Any:
     return np.sqrt(np.tensordot(weights, centred * centred, axes=1) / left)
 
 
+@_quiet
 def quantile(draws: np.ndarray, weights: np.ndarray | None, q: Any) -> np.ndarray:
     """Quantiles `q` (…) of draws (draws, *shape), truth values as 0 and 1: (…, *shape). NaN where a draw is NaN.
 
