@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from ppl import linear
 from ppl.loops import Loop
+from ppl.ode import System
 
 
 class Namespace:
@@ -34,6 +36,23 @@ class Namespace:
     def scan(self, loop: Loop, inputs: Sequence[Any]) -> Any:
         """The packed states of all steps of a recurrence: (steps, *batch, width)."""
         return loop.run(self, inputs)
+
+    def segment_sum(self, values: Any, index: Any, size: int) -> Any:
+        """Sums of the values of each index along the last axis: (…, n), (n,) to (…, size)."""
+        shape = np.shape(values)
+        return linear.add_runs(values, index, len(shape) - 1, (*shape[:-1], size))
+
+    def solve_triangular(self, matrix: Any, right: Any, lower: bool) -> Any:
+        """`x` with `matrix @ x = right`, reading one triangle: (…, n, n) and (…, n, k) of one batch shape."""
+        return linear.solve_triangular(matrix, right, lower)
+
+    def eigenvalues(self, matrix: Any) -> Any:
+        """Eigenvalues of symmetric matrices in increasing order."""
+        return linear.eigenvalues(matrix)
+
+    def ode(self, system: System, initial: Any, inputs: Sequence[Any]) -> Any:
+        """The states of a differential equation at the times asked for: (*batch, times, *event)."""
+        return system.solve(self, initial, inputs)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._arrays, name)

@@ -13,6 +13,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 
+WIDEST = 200
+"""The longest excerpt of a line, in characters."""
+
+
 @dataclass(frozen=True)
 class Source:
     """A named text. `name` is what error messages show before `:line:column`."""
@@ -81,10 +85,13 @@ class Span:
     def excerpt(self, note: str = "") -> str:
         """The first line of the span with a caret under the exact characters, and `note` behind it."""
         line, column = self.source.position(self.start)
-        text = self.source.line(line).replace("\t", " ")
-        width = max(1, min(self.end, self.start + len(text) - column + 1) - self.start)
+        whole = self.source.line(line).replace("\t", " ")
+        first = max(0, column - 1 - WIDEST // 2) if len(whole) > WIDEST else 0
+        text = whole[first : first + WIDEST]
+        before = column - 1 - first
+        width = max(1, min(self.end - self.start, len(text) - before))
         gutter = " " * len(str(line))
-        caret = " " * (column - 1) + "^" * width
+        caret = " " * before + "^" * width
         return f"{line} | {text}\n{gutter} | {caret} {note}".rstrip()
 
 

@@ -14,8 +14,13 @@ class Backend(Protocol):
     name: str
     xp: Any
 
-    def value_and_grad(self, function: Callable[..., Any]) -> Callable[..., tuple[float, np.ndarray]]:
-        """`(value, gradient)` of a scalar function with respect to its first argument."""
+    def value_and_grad(
+        self, function: Callable[..., Any], arrays: bool = True
+    ) -> Callable[..., tuple[float, np.ndarray]]:
+        """`(value, gradient)` of a scalar function with respect to its first argument.
+
+        With `arrays` every argument is a floating-point array, so that the backend may compile for their shapes.
+        """
 
     def hessian_vector_product(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """`x -> (v -> H(x) v)` of a scalar function."""

@@ -7,13 +7,15 @@ from typing import Any
 
 import autograd.numpy as anp
 import numpy as np
-from autograd import make_hvp, value_and_grad
+from autograd import make_hvp
 from autograd.extend import defjvp, defvjp, primitive
 from autograd.numpy.numpy_vjps import unbroadcast_f
 
-from ppl.backends import loops
+from ppl.backends import equations, linear, loops
+from ppl.backends.staging import staged_value_and_grad, value_and_grad
 from ppl.loops import Loop
 from ppl.numeric import Namespace
+from ppl.ode import System
 
 
 @primitive
@@ -53,33 +55,6 @@ defjvp(log1p, lambda g, answer, x: g / _nonzero(1.0 + x))
 
 
 @primitive
-def take(array: Any, index: Any, axis: int) -> Any:
-    """`numpy.take` by whole numbers. Its adjoint adds up sorted runs, which is many times faster than `np.add.at`."""
-    return np.take(array, index, axis=axis)
-
-
-@primitive
-def add_runs(cotangent: np.ndarray, index: np.ndarray, axis: int, shape: tuple[int, ...]) -> np.ndarray:
-    """The adjoint of `take`: element j along `axis` is the sum of the cotangents that were read from j."""
-    index = np.asarray(index)
-    flat = cotangent.reshape((*shape[:axis], index.size, *shape[axis + 1 :]))
-    order = np.argsort(index, axis=None, kind="stable")
-    ordered = index.reshape(-1)[order]
-    total = np.zeros(shape)
-    if index.size:
-        starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-        sums = np.add.reduceat(np.take(flat, order, axis=axis), starts, axis=axis)
-        total[(slice(None),) * axis + (ordered[starts],)] = sums
-    return total
-
-
-defvjp(take, lambda answer, array, index, axis: lambda g: add_runs(g, index, axis, np.shape(array)), argnums=(0,))
-defvjp(add_runs, lambda answer, cotangent, index, axis, shape: lambda g: take(g, index, axis), argnums=(0,))
-defjvp(take, lambda g, answer, array, index, axis: take(g, index, axis), argnums=(0,))
-defjvp(add_runs, lambda g, answer, cotangent, index, axis, shape: add_runs(g, index, axis, shape), argnums=(0,))
-
-
-@primitive
 def where(condition: Any, a: Any, b: Any) -> Any:
     """`numpy.where`, whose arguments broadcast; in autograd's own they must not."""
     return np.where(condition, a, b)
@@ -109,10 +84,22 @@ class AutogradNamespace(Namespace):
         return stop_gradient(value)
 
     def take(self, array: Any, index: Any, axis: int) -> Any:
-        return take(array, index, axis)
+        return linear.take(array, index, axis)
 
     def scan(self, loop: Loop, inputs: Sequence[Any]) -> Any:
         return loops.scan(self, loop, *inputs)
+
+    def ode(self, system: System, initial: Any, inputs: Sequence[Any]) -> Any:
+        return equations.solve(self, system, initial, *inputs)
+
+    def segment_sum(self, values: Any, index: Any, size: int) -> Any:
+        return linear.segment_sum(values, index, size)
+
+    def solve_triangular(self, matrix: Any, right: Any, lower: bool) -> Any:
+        return linear.solve_triangular(matrix, right, lower)
+
+    def eigenvalues(self, matrix: Any) -> Any:
+        return linear.eigenvalues(matrix)
 
     def where(self, condition: Any, a: Any, b: Any) -> Any:
         return where(condition, a, b)
@@ -132,8 +119,10 @@ class AutogradBackend:
     def __init__(self) -> None:
         self.xp = AutogradNamespace()
 
-    def value_and_grad(self, function: Callable[..., Any]) -> Callable[..., tuple[float, np.ndarray]]:
-        return value_and_grad(function)
+    def value_and_grad(
+        self, function: Callable[..., Any], arrays: bool = True
+    ) -> Callable[..., tuple[float, np.ndarray]]:
+        return staged_value_and_grad(function) if arrays else value_and_grad(function)
 
     def hessian_vector_product(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return make_hvp(function)

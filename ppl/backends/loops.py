@@ -19,30 +19,22 @@ def scan(xp: Any, loop: Loop, *inputs: Any) -> Any:
     return loop.run(NUMPY, inputs)
 
 
-def _adjoint(argnums: Sequence[int], answer: Any, arguments: Sequence[Any], named: Any) -> Callable[..., Any]:
-    xp, loop, *inputs = arguments
-    every, past = loop.program(loop.every, xp), loop.past(answer)
-    batch = answer.shape[1:-1]
+@primitive
+def _cotangents(
+    xp: Any, loop: Loop, places: tuple[int, ...], packed: Any, cotangent: Any, *inputs: Any
+) -> tuple[Any, ...]:
+    """Cotangents of the inputs at `places` from that of the packed states."""
+    every, batch = loop.program(loop.every, xp), packed.shape[1:-1]
 
-    def packed(past: Any, given: Any) -> Any:
+    def states(varied: Any) -> Any:
+        past, wanted = varied
+        given = list(inputs)
+        for place, item in zip(places, wanted, strict=True):
+            given[place] = item
         return loop.pack(xp, list(every(past, given).values()), batch)
 
-    def adjoint(cotangent: Any) -> tuple[Any, ...]:
-        wanted = tuple(inputs[place - 2] for place in argnums)
-        pull, _ = make_vjp(lambda varied: packed(varied[0], _with(inputs, argnums, varied[1])))((past, wanted))
-        return pull(loop.total(cotangent, _slopes(pull, answer.shape)))[1]
-
-    return adjoint
-
-
-defvjp_argnums(scan, _adjoint)
-
-
-def _with(inputs: Sequence[Any], argnums: Sequence[int], varied: Sequence[Any]) -> list[Any]:
-    mixed = list(inputs)
-    for number, place in enumerate(argnums):
-        mixed[place - 2] = varied[number]
-    return mixed
+    pull, _ = make_vjp(states)((loop.past(packed), tuple(inputs[place] for place in places)))
+    return pull(loop.total(cotangent, _slopes(pull, packed.shape)))[1]
 
 
 def _slopes(pull: Callable[..., Any], shape: tuple[int, ...]) -> list[np.ndarray]:
@@ -53,3 +45,17 @@ def _slopes(pull: Callable[..., Any], shape: tuple[int, ...]) -> list[np.ndarray
         one[..., column] = 1.0
         rows.append([part.reshape(*shape[:-1], -1) for part in pull(one)[0]])
     return [np.stack(parts, axis=-2) for parts in zip(*rows, strict=True)]
+
+
+def _adjoint(argnums: Sequence[int], answer: Any, arguments: Sequence[Any], named: Any) -> Callable[..., Any]:
+    xp, loop, *inputs = arguments
+    places = tuple(place - 2 for place in argnums)
+
+    def adjoint(cotangent: Any) -> tuple[Any, ...]:
+        found = _cotangents(xp, loop, places, answer, cotangent, *inputs)
+        return tuple(found[number] for number in range(len(places)))
+
+    return adjoint
+
+
+defvjp_argnums(scan, _adjoint)

@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PPLError as error:
         print(error, file=sys.stderr)
         return 1
-    except (Problem, InternalError, KeyboardInterrupt, OSError) as error:
+    except (Problem, InternalError, KeyboardInterrupt, OSError, MemoryError) as error:
         return _complain(error)
     except Exception as error:
         return _unexpected(error, vars(arguments).get("model") or "")
@@ -49,6 +49,8 @@ def _complain(error: BaseException) -> int:
         message, code = "interrupted", 130
     elif isinstance(error, OSError):
         message, code = f"{error.filename or 'input or output'}: {error.strerror or error}", 1
+    elif isinstance(error, MemoryError):
+        message, code = f"out of memory: {error or 'the data are too large for this machine'}", 1
     else:
         message, code = str(error), 3 if isinstance(error, InternalError) else 1
     print(f"ppl: {message}", file=sys.stderr)

@@ -14,7 +14,7 @@ from ppl.errors import UncertainFitWarning
 
 if TYPE_CHECKING:
     from ppl.model.plan import Plan
-    from ppl.posterior import Fit, Summary
+    from ppl.posterior import Fit, Run, Summary
     from ppl.program import Program
 
 
@@ -68,10 +68,26 @@ def fit(arguments: argparse.Namespace) -> int:
 
 def _report(fitted: Fit, summary: Summary) -> str:
     run = fitted.run
-    evidence = "" if run.log_evidence is None else f"   log evidence {run.log_evidence:.2f}"
-    how = f"{run.guide} guide, {run.method}, {run.steps} steps, {run.seconds:.1f} s"
-    lines = [str(summary), "", f"ELBO {run.elbo:.2f} ± {run.elbo_mcse:.2f}{evidence}   ({how})", *run.notes]
-    return "\n".join([*lines, textwrap.fill(str(run.verdict), 110)])
+    table = str(summary) if len(summary) else "nothing is unknown in this model"
+    return "\n".join([table, "", _evidence(run), _how(run), *run.notes, textwrap.fill(str(run.verdict), 110)])
+
+
+def _evidence(run: Run) -> str:
+    """The bound and the estimate of the log evidence, in nats."""
+    if run.method == "exact" and run.log_evidence is not None:
+        return f"log evidence {run.log_evidence:.2f} (exact)"
+    estimate = "" if run.log_evidence is None else f", log evidence {run.log_evidence:.2f}"
+    return f"ELBO {run.elbo:.2f} ± {run.elbo_mcse:.2f}{estimate}"
+
+
+def _how(run: Run) -> str:
+    """By what the fit was made, and what it cost. Adam's steps each take several Monte Carlo draws."""
+    if run.method == "exact":
+        return f"exact enumeration, {run.seconds:.1f} s"
+    unit = "step" if run.method == "adam" else "gradient"
+    guide = "" if run.method == "conditional" else f"{run.guide} guide, "
+    method = "conditional guide" if run.method == "conditional" else run.method
+    return f"{guide}{method}, {run.steps} {unit}{'s' * (run.steps != 1)}, {run.seconds:.1f} s"
 
 
 def predict(arguments: argparse.Namespace) -> int:
@@ -153,7 +169,11 @@ def _functions() -> list[tuple[str, str]]:
 def _guides() -> list[tuple[str, str]]:
     from ppl.guides import GUIDES
 
-    return [(guide.name, guide.doc) for guide in GUIDES.values()]
+    chosen = [
+        ("auto", "Chosen for the model: conditional, full_rank, or mean_field where there are very many unknowns."),
+        ("conditional", "For hierarchical models: the hyperparameters first, then a Gaussian of the rest given them."),
+    ]
+    return chosen + [(guide.name, guide.doc) for guide in GUIDES.values()]
 
 
 def _supports() -> list[tuple[str, str]]:

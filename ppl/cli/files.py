@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import sys
 import traceback
@@ -78,6 +79,9 @@ def check_folder(path: pathlib.Path | None) -> None:
         raise Problem(f"{path}: there is no folder {folder}")
     if path.is_dir():
         raise Problem(f"{path}: is a folder")
+    special = path.exists() and not path.is_file()  # such as a pipe: written to directly
+    if not special and not os.access(folder, os.W_OK):
+        raise Problem(f"{path}: no permission to write in {folder}")
 
 
 def line_in(error: Exception, model: str) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 
 from ppl.functions import FUNCTIONS, Function
 from ppl.loops import Loop
+from ppl.ode import System
 from ppl.model.resolve import ArrayLanguage, Key
 
 Ref = int
@@ -51,7 +52,7 @@ class Recorder(ArrayLanguage[Ref]):
     operations: list[Operation] = field(default_factory=list)
     bound: dict[str, Callable[..., Any]] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
-    loops: dict[str, Loop] = field(default_factory=dict)
+    loops: dict[str, Loop | System] = field(default_factory=dict)
     hints: dict[Ref, str] = field(default_factory=dict)
     _known: dict[tuple[Any, ...], Ref] = field(default_factory=dict)
 
@@ -76,8 +77,8 @@ class Recorder(ArrayLanguage[Ref]):
         self.bound[name] = implementation
         return name
 
-    def loop(self, name: str, loop: Loop) -> str:
-        """The name under which generated code finds a recurrence."""
+    def loop(self, name: str, loop: Loop | System) -> str:
+        """The name under which generated code finds a recurrence or a differential equation."""
         while name in self.loops:
             name += "_"
         self.loops[name] = loop
@@ -174,7 +175,7 @@ class Program:
     source: str
     bound: dict[str, Callable[..., Any]] = field(repr=False)
     arrays: dict[str, np.ndarray] = field(repr=False)
-    loops: dict[str, Loop] = field(repr=False, default_factory=dict)
+    loops: dict[str, Loop | System] = field(repr=False, default_factory=dict)
 
     @property
     def listing(self) -> str:

@@ -48,13 +48,13 @@ def _no_guide(site: Site) -> Diagnostic:
 def _pathwise(decided: SitePlan, site: Site) -> SitePlan:
     bijection = SUPPORTS[site.support.name].bijection
     assert bijection is not None
-    through = "" if site.support.name == "real" else f" through {bijection.formula}"
+    through = "" if site.support.name == "real" else f", through {bijection.formula}"
     return replace(
         decided,
         bijection=site.support.name,
         block=GAUSSIAN_BLOCK,
         estimator="pathwise",
-        reason=f"{site.support.name}{through}; the guide's draw is smooth in its parameters",
+        reason=f"continuous: {site.support.name}{through}",
         alternatives="score: unbiased too, but noisier",
     )
 

@@ -45,7 +45,7 @@ def split_hierarchy(plan: Plan) -> Plan:
         sites[name] = replace(
             sites[name],
             block=HYPER_BLOCK if inside else CONDITIONAL_BLOCK,
-            reason=sites[name].reason + ("; a scale of the others" if inside else "; near Gaussian given the scales"),
+            reason=sites[name].reason + ("; a hyperparameter" if inside else "; near Gaussian given the hyperparameters"),
         )
     return replace(plan, sites=sites)
 

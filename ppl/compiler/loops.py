@@ -1,6 +1,6 @@
-"""Recurrences as parts of a program: their steps, written twice as functions of their own.
+"""Recurrences and differential equations as parts of a program: what is evaluated at each step, written twice.
 
-One takes a single step; the other does the same for all steps at once, along a leading axis of the steps.
+One function takes a single step; the other does the same for all steps at once, along a leading axis of the steps.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from ppl.compiler.arrays import Program, Recorder, Ref, write_program
 from ppl.loops import Loop, Read
 from ppl.model import expressions as ex
 from ppl.model.resolve import Resolved, Resolver
+from ppl.ode import System
 
 Value = Resolved[Ref]
 
@@ -46,6 +47,29 @@ class ProgramResolver(Resolver[Ref]):
         text = f"xp.scan({name}, ({', '.join('{}' for _ in refs)}{',' * (len(refs) == 1)}))"
         return Resolved(self.language.record(text, refs), (front, *batch), 1)
 
+    def solution(self, node: ex.Solution) -> Value:
+        """The states at all times: (batch…, times, event…)."""
+        inputs = [self.done(item) for item in node.inputs]
+        initial = self.done(node.initial)
+        every = union(item.axes for item in (initial, *inputs))
+        batch = tuple(axis for axis in every if axis.order < 0 or axis in node.type.axes)
+        start = self.expand(initial, Layout(batch, initial.event_rank))
+        system = System(
+            start=node.start,
+            times=node.times,
+            rtol=node.rtol,
+            atol=node.atol,
+            batch=tuple(None if axis == DRAW else axis.size for axis in batch),
+            event=node.state.type.event,
+            draw_at=tuple(item.axes.index(DRAW) if DRAW in item.axes else None for item in (initial, *inputs)),
+            one=_slope_program(node, inputs, batch, ()),
+            every=_slope_program(node, inputs, batch, (_STEPS,)),
+        )
+        name = self.language.loop(f"ode_{node.name}", system)
+        refs = [start, *(item.array for item in inputs)]
+        text = f"xp.ode({name}, {{}}, ({', '.join('{}' for _ in inputs)}{',' * (len(inputs) == 1)}))"
+        return Resolved(self.language.record(text, refs), batch, len(node.type.dims))
+
     def state(self, node: ex.State) -> Value:
         packed = self.done(node.base)
         _, *batch = packed.axes
@@ -61,7 +85,13 @@ class ProgramResolver(Resolver[Ref]):
         return self.in_order(array, (node.base.time, *kept), len(event))
 
 
-ProgramResolver.visitors |= {ex.Recurrence: ProgramResolver.recurrence, ex.State: ProgramResolver.state}
+ProgramResolver.visitors |= {
+    ex.Recurrence: ProgramResolver.recurrence,
+    ex.State: ProgramResolver.state,
+    ex.Solution: ProgramResolver.solution,
+}
+_STEPS = Axis("steps", -1, order=DRAW.order - 1)
+"""The axis of the steps of a solution, whose number is known only when it runs."""
 
 
 def steps_first(recorder: Recorder, item: Value, time: Axis) -> Value:
@@ -111,6 +141,22 @@ def _program(
         outputs[name] = resolver.expand(found, Layout(union([lead, batch]), len(step.type.dims)))
     steps = "all steps" if all_steps else "one step"
     return write_program(recorder, ["past", "given"], {"states": outputs}, f"{steps} of {', '.join(node.names)}")
+
+
+def _slope_program(
+    node: ex.Solution, inputs: Sequence[Value], batch: tuple[Axis, ...], lead: tuple[Axis, ...]
+) -> Program:
+    """The slope at one time, or at many with the times in front."""
+    recorder = Recorder()
+    resolver = ProgramResolver(recorder)
+    resolver.values[node.time.name] = Resolved(recorder.input("time"), lead, 0)
+    resolver.values[node.state.name] = Resolved(recorder.input("state"), (*lead, *batch), len(node.state.type.dims))
+    for number, (leaf, item) in enumerate(zip(node.given, inputs, strict=True)):
+        resolver.values[leaf.name] = argument(recorder, f"given[{number}]", leaf, item.axes)
+    found = resolver(node.slope)
+    slope = resolver.expand(found, Layout((*lead, *batch), len(node.slope.type.dims)))
+    outputs = {"slope": {"slope": slope}}
+    return write_program(recorder, ["time", "state", "given"], outputs, f"the slope {node.name}")
 
 
 def argument(recorder: Recorder, text: str, leaf: ex.Value, axes: tuple[Axis, ...]) -> Value:

@@ -19,7 +19,7 @@ from ppl.embedding.operand import as_operand
 from ppl.embedding.spans import caller_span, parts_of
 from ppl.embedding.symbol import Symbol, wrap
 from ppl.errors import ModelError
-from ppl.functions import FUNCTIONS, Function
+from ppl.functions import FUNCTIONS, Function, for_ranks
 from ppl.model import DistributionUse
 from ppl.model import distribution as use_distribution
 from ppl.model.expressions import Expr
@@ -166,9 +166,14 @@ def _is_symbolic(value: Any) -> bool:
     return isinstance(value, Symbol)
 
 
-def _call_plain(record: Function, arguments: Sequence[Any], axis: int | None = None) -> Any:
+def _call_plain(record: Function, arguments: Sequence[Any], axis: int | None = None, **lengths: Any) -> Any:
     """On arrays, as on symbols: `axis` is that of a reduction or of a function of vectors."""
+    if record.lengths:
+        takes = len(record.parameters)
+        lengths.update(zip(record.lengths, arguments[takes:], strict=False))
+        return record.implementation(NUMPY, *map(np.asarray, arguments[:takes]), **lengths)
     arrays = [np.asarray(argument) for argument in arguments]
+    record = for_ranks(record, [array.ndim for array in arrays])
     if record.signature == "(...)->()":
         return record.implementation(NUMPY, *arrays, axis=axis, event_rank=arrays[0].ndim)
     if record.variadic:

@@ -19,8 +19,8 @@ Handler = Callable[..., Any]
 """Takes the span, then what the NumPy function takes; returns an `Operand` or a plain value."""
 
 
-def apply_function(name: str, span: Span | None, *arguments: Any) -> Operand:
-    return operations.apply(name, [as_operand(argument, span) for argument in arguments], span)
+def apply_function(name: str, span: Span | None, *arguments: Any, **static: Any) -> Operand:
+    return operations.apply(name, [as_operand(argument, span) for argument in arguments], span, **static)
 
 
 def reduce_axes(
@@ -131,11 +131,6 @@ def _diag(span: Span | None, v: Any) -> Operand:
     return operations.apply("diag" if operand.rank == 1 else "diagonal", [operand], span)
 
 
-def _solve(span: Span | None, a: Any, b: Any) -> Operand:
-    operands = [as_operand(a, span), as_operand(b, span)]
-    return operations.apply("solve" if operands[1].rank == 1 else "solve_matrix", operands, span)
-
-
 def _diff(span: Span | None, a: Any, n: int = 1) -> Operand:
     operand = as_operand(a, span)
     if n != 1 or operand.rank != 1:
@@ -192,7 +187,6 @@ WRITTEN_OUT: dict[str, Handler] = {
     "column_stack": _column_stack,
     "concatenate": _concatenate,
     "diag": _diag,
-    "linalg.solve": _solve,
     "diff": _diff,
     "take": _take,
     "expand_dims": _expand_dims,

@@ -7,6 +7,7 @@ Functions of the registry stand for the NumPy names they declare; those with key
 from __future__ import annotations
 
 import inspect
+import operator
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
@@ -97,9 +98,13 @@ def _handler_of(function: Function) -> Handler:
     kinds = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY
     names = [inspect.Parameter("span", kinds[1])]
     names += [inspect.Parameter(name.rstrip("…"), kinds[not name.endswith("…")]) for name in function.parameters]
+    names += [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in function.lengths]
+    takes = len(function.parameters) if function.lengths else None
 
-    def handler(span: Span | None, *arguments: Any) -> Operand:
-        return apply_function(function.name, span, *arguments)
+    def handler(span: Span | None, *arguments: Any, **lengths: Any) -> Operand:
+        lengths.update(zip(function.lengths, arguments[takes:] if takes else (), strict=False))
+        static = {name: operator.index(length) for name, length in lengths.items()}
+        return apply_function(function.name, span, *arguments[:takes], **static)
 
     handler.__signature__ = inspect.Signature(names)  # type: ignore[attr-defined]
     return handler

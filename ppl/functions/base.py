@@ -6,8 +6,8 @@ only broadcast; core dimensions, named in `signature` as NumPy's generalised ufu
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -35,10 +35,13 @@ class Function:
     gufunc-like: `"(),()->()"` is elementwise, `"(n),(n)->()"` contracts the last axis; `"(...)->()"` takes the whole
     event. Where it has `...`, the implementation also takes the keyword `event_rank`: how many of the last axes of its
     arguments are the event. The core dimensions of a variadic function's repeated argument are written once.
-    `static` names keyword arguments that are plain numbers known before any data flow.
+    `static` names keyword arguments that are plain numbers known before any data flow; one that the result's signature
+    names is a length, and must be given. `positions` names arguments whose elements are places from 0 to below that
+    length. `alternatives` are the records of the same operation for arguments of other ranks.
     `domain` maps the arguments' supports (names, or `"unknown"`) to the result's; `"real"` claims
     the *whole* line. `numpy` lists what stands for it at the Python door, as `"numpy.exp"`. `differentiable` is
-    False for comparisons and the like. `example` is one set of arguments, for the contract tests.
+    False for comparisons and the like. `example` is one set of arguments, for the contract tests, with `example_static`
+    the static ones.
     """
 
     name: str
@@ -51,6 +54,9 @@ class Function:
     numpy: tuple[str, ...] = ()
     differentiable: bool = True
     example: tuple[Any, ...] = ()
+    example_static: Mapping[str, Any] = field(default_factory=dict)
+    positions: tuple[str, ...] = ()
+    alternatives: tuple[str, ...] = ()
 
     @cached_property
     def core_inputs(self) -> tuple[tuple[str, ...], ...]:
@@ -60,6 +66,11 @@ class Function:
     @cached_property
     def core_output(self) -> tuple[str, ...]:
         return core_dimensions(self.signature.split("->")[1])
+
+    @property
+    def lengths(self) -> tuple[str, ...]:
+        """The static arguments that are lengths of the result."""
+        return tuple(name for name in self.static if name in self.core_output)
 
     @property
     def elementwise(self) -> bool:
@@ -74,6 +85,14 @@ def core_dimensions(part: str) -> tuple[str, ...]:
     """`"(m,n)"` to `("m", "n")`."""
     inner = part.strip()[1:-1].strip()
     return tuple(name.strip() for name in inner.split(",")) if inner else ()
+
+
+def for_ranks(function: Function, ranks: Sequence[int]) -> Function:
+    """The function, or that of its alternatives which takes arguments of these ranks."""
+    for name in function.alternatives:
+        if [len(core) for core in FUNCTIONS[name].core_inputs] == list(ranks):
+            return FUNCTIONS[name]
+    return function
 
 
 FUNCTIONS: Registry[Function] = Registry("function", "ppl.functions")

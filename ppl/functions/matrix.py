@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ppl.functions.base import FUNCTIONS, UNKNOWN, Function, unknown_domain
@@ -25,6 +26,18 @@ def solve_matrix(xp: Any, a: Any, b: Any) -> Any:
     return xp.linalg.solve(*align_batches(xp, (a, b), (2, 2)))
 
 
+def _triangular(lower: bool, columns: bool) -> Callable[..., Any]:
+    """The solution of a triangular system, for a vector or a matrix of columns."""
+
+    def implementation(xp: Any, a: Any, b: Any) -> Any:
+        matrix, right = align_batches(xp, (a, b), (2, 1 + columns))
+        if columns:
+            return xp.solve_triangular(matrix, right, lower)
+        return xp.solve_triangular(matrix, right[..., None], lower)[..., 0]
+
+    return implementation
+
+
 def diagonal(xp: Any, a: Any) -> Any:
     index = xp.arange(xp.shape(a)[-1])
     return a[..., index, index]
@@ -36,6 +49,10 @@ def _factor_domain(domain: str) -> str:
 
 def _diagonal_domain(domain: str) -> str:
     return "positive" if domain in ("positive_definite", "cov_cholesky", "corr_cholesky") else UNKNOWN
+
+
+def _eigenvalues_domain(domain: str) -> str:
+    return "positive" if domain == "positive_definite" else UNKNOWN
 
 
 def _diag_domain(domain: str) -> str:
@@ -115,6 +132,56 @@ MATRIX = (
         (COVARIANCE, COLUMNS),
     ),
     (
+        "solve_lower",
+        ("a", "b"),
+        "(n,n),(n)->(n)",
+        "`x` with `a @ x = b` for the lower triangle of `a`, as of a Cholesky factor; `b` a vector.",
+        _triangular(lower=True, columns=False),
+        unknown_domain,
+        (),
+        (COVARIANCE, VECTOR),
+    ),
+    (
+        "solve_lower_matrix",
+        ("a", "b"),
+        "(m,m),(m,n)->(m,n)",
+        "`x` with `a @ x = b` for the lower triangle of `a`, `b` a matrix.",
+        _triangular(lower=True, columns=True),
+        unknown_domain,
+        (),
+        (COVARIANCE, COLUMNS),
+    ),
+    (
+        "solve_upper",
+        ("a", "b"),
+        "(n,n),(n)->(n)",
+        "`x` with `a @ x = b` for the upper triangle of `a`, `b` a vector.",
+        _triangular(lower=False, columns=False),
+        unknown_domain,
+        (),
+        (COVARIANCE, VECTOR),
+    ),
+    (
+        "solve_upper_matrix",
+        ("a", "b"),
+        "(m,m),(m,n)->(m,n)",
+        "`x` with `a @ x = b` for the upper triangle of `a`, `b` a matrix.",
+        _triangular(lower=False, columns=True),
+        unknown_domain,
+        (),
+        (COVARIANCE, COLUMNS),
+    ),
+    (
+        "eigenvalues",
+        ("a",),
+        "(n,n)->(n)",
+        "Eigenvalues of a symmetric matrix in increasing order.",
+        lambda xp, a: xp.eigenvalues(a),
+        _eigenvalues_domain,
+        ("numpy.linalg.eigvalsh",),
+        (COVARIANCE,),
+    ),
+    (
         "diag",
         ("x",),
         "(n)->(n,n)",
@@ -146,7 +213,19 @@ MATRIX = (
     ),
 )
 
+VECTOR_FORMS = ("solve", "solve_lower", "solve_upper")
+
 for _name, _parameters, _signature, _doc, _implementation, _domain, _numpy, _example in MATRIX:
     FUNCTIONS.register(
-        Function(_name, _parameters, _implementation, _signature, _doc, domain=_domain, numpy=_numpy, example=_example)
+        Function(
+            _name,
+            _parameters,
+            _implementation,
+            _signature,
+            _doc,
+            domain=_domain,
+            numpy=_numpy,
+            example=_example,
+            alternatives=(f"{_name}_matrix",) if _name in VECTOR_FORMS else (),
+        )
     )

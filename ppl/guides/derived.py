@@ -64,20 +64,30 @@ class Guide:
         return Noise(rng.standard_normal((draws, self.layout.size)), discrete)
 
     def __str__(self) -> str:
-        lines = [f"{self.gaussian.name} over {self.layout.size} unconstrained numbers"] if self.layout.size else []
+        size, lines = self.layout.size, list[str]()
+        if size:
+            lines = [f"{self.gaussian.name} over {size} unconstrained number{'s' * (size != 1)}", *self._layout_table()]
+        for name, factor in self.factors.items():
+            kind, count = self.plan.sites[name].block, math.prod(factor.shape)
+            lines.append(f"scored: {name} ~ {kind}" + (f", {count} independent elements" if count > 1 else ""))
+        if self.plan.enumerated:
+            lines.append(f"summed out: {', '.join(site.name for site in self.plan.enumerated)}")
+        if self.plan.model.params:
+            lines.append(f"learned points: {', '.join(param.name for param in self.plan.model.params)}")
+        return "\n".join(lines) or "nothing to approximate"
+
+    def _layout_table(self) -> list[str]:
+        """Where each site stands in the unconstrained vector, and how its value follows from that."""
+        rows = [("site", "range", "shape", "value x of the unconstrained u")]
         for entry in self.layout.entries:
             through = self.plan.sites[entry.name].bijection
-            lines.append(
-                f"  {entry.name:<18} {entry.start}:{entry.stop}"
-                + (f"  {' x '.join(map(str, entry.shape))}" if entry.shape else "")
-                + ("" if through == "real" else f"  {_formula(through)}")
-            )
-        for name, factor in self.factors.items():
-            kind = self.plan.sites[name].block
-            lines.append(f"{name} ~ {kind}, {math.prod(factor.shape)} independent")
-        lines += [f"{site.name}: summed out exactly" for site in self.plan.enumerated]
-        lines += [f"{param.name}: point" for param in self.plan.model.params]
-        return "\n".join(lines)
+            shape, formula = " x ".join(map(str, entry.shape)), "x = u" if through == "real" else _formula(through)
+            rows.append((entry.name, f"{entry.start}:{entry.stop}", shape, formula))
+        widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        return [
+            "  " + "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
+            for row in rows
+        ]
 
 
 def _formula(support: str) -> str:

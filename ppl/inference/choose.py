@@ -33,6 +33,8 @@ def choose_methods(plan: Plan, guide: str, method: str) -> tuple[Method, ...]:
 
     Raises InferenceError for a method that is unknown or that the model does not allow.
     """
+    if not plan.sites:
+        raise InferenceError.of("E706", None, "the model has nothing to fit", "write a statement with `~`")
     if method not in METHODS:
         raise InferenceError.of("E704", None, f"no method `{method}`", f"there are {', '.join(METHODS)}")
     stochastic = bool(plan.scored or plan.model.params)

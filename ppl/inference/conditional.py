@@ -62,7 +62,7 @@ class ConditionalTarget:
 
     def blocks(self, h: np.ndarray) -> list[np.ndarray]:
         """Rows of h in parts whose Hessians fit into memory."""
-        size = max(1, _MEMORY // (self.groups * self.target.dim))
+        size = max(1, _MEMORY // max(self.groups * self.target.dim, self._pattern.storage))
         return [h[i : i + size] for i in range(0, len(h), size)]
 
     def at(self, h: np.ndarray) -> Conditional:

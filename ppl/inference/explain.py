@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ppl.inference.choose import choose_guide
+from ppl.compiler.hierarchy import CONDITIONAL_BLOCK, HYPER_BLOCK
+from ppl.inference.choose import choose_guide, choose_methods
+from ppl.inference.methods import conditional
 from ppl.model.plan import Plan, SitePlan
 
 _COLUMNS = ("site", "plates", "treatment", "estimator", "reason")
@@ -16,12 +18,27 @@ def explain(plan: Plan, guide: str = "auto", code: bool = False) -> str:
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
     ]
     lines.insert(1, "  ".join(["-" * width for width in widths] + ["-" * len(_COLUMNS[-1])]))
-    lines += ["", f"guide: {choose_guide(plan, guide)}"]
+    lines += ["", *_guide(plan, guide)]
     if code:
         from ppl.compiler import density_program
 
         lines += ["", "# generated: log density", density_program(plan).source.rstrip()]
     return "\n".join(lines) + "\n"
+
+
+def _guide(plan: Plan, guide: str) -> list[str]:
+    """The derived guide; of a hierarchical model first which unknowns are conditioned on."""
+    derived = choose_guide(plan, guide)
+    if choose_methods(plan, guide, "auto")[0] is not conditional:
+        return [f"guide: {derived}"]
+    hyper = [name for name, site in plan.sites.items() if site.block == HYPER_BLOCK]
+    rest = [name for name, site in plan.sites.items() if site.block == CONDITIONAL_BLOCK]
+    return [
+        "guide: conditional",
+        f"  first {', '.join(hyper)}: weighted draws from their marginal density",
+        f"  then {', '.join(rest)}: a Gaussian around the mode given each draw",
+        f"summarised as: {derived}",
+    ]
 
 
 def _row(site: SitePlan) -> tuple[str, ...]:

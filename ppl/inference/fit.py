@@ -26,6 +26,7 @@ PATIENCE = 30.0
 """Seconds after which no further method is tried."""
 
 
+@np.errstate(all="ignore")
 def run_fit(
     plan: Plan,
     data: Mapping[str, Any],
@@ -44,7 +45,7 @@ def run_fit(
     chosen = choose_guide(plan, guide)
     methods = choose_methods(plan, guide, method)
     best: Outcome | None = None
-    with Progress(progress) as bar, np.errstate(all="ignore"):
+    with Progress(progress) as bar:
         task = Task(plan, data, chosen, get_backend(), seed, draws, bar, dict(options or {}))
         for run in methods:
             outcome = run(task)

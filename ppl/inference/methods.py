@@ -15,7 +15,17 @@ from ppl.errors import InferenceError
 from ppl.guides import GUIDES, Guide
 from ppl.guides.derived import GAUSSIAN
 from ppl.inference.conditional import ConditionalTarget, fit_conditional
-from ppl.inference.deterministic import GaussianFit, affordable_draws, fit_gaussian, respond
+from ppl.inference.deterministic import affordable_draws, fit_gaussian, respond
+from ppl.inference.findings import (
+    FAR_TOO_NARROW,
+    NARROW,
+    ending,
+    gaussian_problems,
+    mode_notes,
+    runaways,
+    search_problems,
+    too_narrow,
+)
 from ppl.inference.importance import Proposal, Weighted, restricted, weigh
 from ppl.inference.mean_field_fit import LinearResponse, Whitening
 from ppl.inference.mode import Mode, find_mode
@@ -65,7 +75,6 @@ def exact(task: Task) -> Outcome:
         steps=1,
         converged=True,
         stopped="enumeration is exact",
-        notes=("every latent is enumerated: the evidence is exact, and so are the draws",),
     )
 
 
@@ -78,7 +87,8 @@ def full_gaussian(task: Task) -> Outcome:
     best = fit.weighted if fit.weighted.khat <= fit.plain.khat or fit.weighted.good else fit.plain
     corrected = best.good or best.effective > 0.05 * len(best.rows)
     rows = best.rows if corrected else fit.plain.rows
-    converged, stopped = _ending(fit.modes[0], fit.response)
+    mean, covariance = best.moments()
+    converged, stopped = ending(fit.modes[0], fit.response)
     return Outcome(
         method="deterministic",
         parameters=_gaussian_parameters(task.guide, fit.gaussian),
@@ -92,41 +102,10 @@ def full_gaussian(task: Task) -> Outcome:
         steps=target.evaluations,
         converged=converged,
         stopped=stopped,
-        problems=_gaussian_problems(fit),
-        notes=_mode_notes(fit),
+        faults=runaways(task.guide, mean, np.sqrt(np.diag(covariance))),
+        problems=gaussian_problems(fit),
+        notes=mode_notes(fit),
     )
-
-
-def _ending(mode: Mode, response: LinearResponse) -> tuple[bool, str]:
-    """Whether a maximum was found, and how the search for it ended."""
-    if not mode.found:
-        return False, "no mode was found"
-    if not response.sound:
-        return False, "no maximum was found"
-    return True, "the gradient vanished"
-
-
-def _problems(mode: Mode, response: LinearResponse) -> list[str]:
-    problems = []
-    if not mode.found:
-        problems.append("the log density has no mode where its gradient vanishes: it may be unbounded")
-    if not response.sound:
-        problems.append("the curvature at the optimum is not positive definite")
-    return problems
-
-
-def _gaussian_problems(fit: GaussianFit) -> tuple[str, ...]:
-    problems = _problems(fit.modes[0], fit.response)
-    if fit.response.sound and fit.response.mean_error > 0.1 and not fit.weighted.good:
-        problems.append(f"the Monte Carlo error of the optimum is {fit.response.mean_error:.2f} sd")
-    return tuple(problems)
-
-
-def _mode_notes(fit: GaussianFit) -> tuple[str, ...]:
-    if len(fit.modes) == 1:
-        return ()
-    shares = ", ".join(f"{share:.2f}" for share in fit.shares)
-    return (f"{len(fit.modes)} separate modes were found, with weights {shares}; there may be more",)
 
 
 def non_centred_gaussian(task: Task) -> Outcome:
@@ -141,19 +120,11 @@ def mean_field(task: Task) -> Outcome:
     rng = np.random.default_rng(task.seed)
     target = Target(task.plan, task.data, task.guide, task.backend)
     start = finite_starts(task.plan, task.data, task.guide, rng, 1)[0]
-    mode = find_mode(target, start)
-    precision = np.diag(np.linalg.inv(mode.whitening.factor @ mode.whitening.factor.T))
-    response = respond(target, Whitening(mode.vector, np.diag(1.0 / np.sqrt(precision))), rng)
+    mode, response = _independent(target, start, rng)
     proposal = Proposal(response.mean, np.diag(response.raw_sd))
     sample = weigh(target.log_density, proposal, rng, max(task.draws, affordable_draws(target)))
-    problems, notes = _problems(mode, response), list[str]()
-    converged, stopped = _ending(mode, response)
-    if response.sound:
-        ratio = np.sqrt(np.diag(response.covariance)) / response.raw_sd
-        worst = int(np.argmax(ratio))
-        name = task.guide.layout.element_names()[worst]
-        note = f"linear response puts the sd of {name} at {ratio[worst]:.2f} times mean field's"
-        (problems if ratio[worst] > 1.1 else notes).append(note)
+    ratio, said = too_narrow(task.guide, response)
+    said_as = (said,) if said else ()
     return Outcome(
         method="deterministic",
         parameters=task.guide.parameters.pack({GAUSSIAN: task.guide.gaussian.initial(response.mean, response.raw_sd)}),
@@ -165,11 +136,26 @@ def mean_field(task: Task) -> Outcome:
         log_evidence=sample.log_evidence if sample.good else None,
         history=response.history,
         steps=target.evaluations,
-        converged=converged,
-        stopped=stopped,
-        problems=tuple(problems),
-        notes=tuple(notes),
+        converged=response.sound,
+        stopped="the gradient vanished" if response.sound else "no maximum was found",
+        faults=runaways(task.guide, response.mean, response.raw_sd) + (said_as if ratio > FAR_TOO_NARROW else ()),
+        problems=search_problems(mode, response) + (said_as if NARROW < ratio <= FAR_TOO_NARROW else ()),
+        notes=said_as if ratio <= NARROW else (),
     )
+
+
+def _independent(target: Target, start: np.ndarray, rng: np.random.Generator) -> tuple[Mode, LinearResponse]:
+    """Mean field from the mode's scales and from unit scales at the start; the better one.
+
+    The joint mode of a hierarchical model is no place to begin, and often there is none.
+    """
+    mode = find_mode(target, start)
+    precision = np.diag(np.linalg.inv(mode.whitening.factor @ mode.whitening.factor.T))
+    begin = [Whitening(start, np.eye(target.dim))]
+    if mode.found:
+        begin.insert(0, Whitening(mode.vector, np.diag(1.0 / np.sqrt(precision))))
+    found = [respond(target, whitening, rng) for whitening in begin]
+    return mode, max(found, key=lambda response: response.elbo if np.isfinite(response.elbo) else -np.inf)
 
 
 def conditional(task: Task) -> Outcome:
@@ -184,6 +170,7 @@ def conditional(task: Task) -> Outcome:
     fit = fit_conditional(split, starts, rng, CONDITIONAL_DRAWS)
     sample = fit.weighted
     bounds = restricted(sample.log_ratios)
+    mean, covariance = sample.moments()
     return Outcome(
         method="conditional",
         parameters=_gaussian_parameters(task.guide, _moment_matched(sample)),
@@ -197,6 +184,7 @@ def conditional(task: Task) -> Outcome:
         steps=target.evaluations,
         converged=True,
         stopped="the conditional modes were found",
+        faults=runaways(task.guide, mean, np.sqrt(np.diag(covariance))),
         bounds=bounds,
         independent=len(sample.rows) // sample.copies,
     )

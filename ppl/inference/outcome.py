@@ -14,8 +14,8 @@ class Outcome:
     """Draws of the latents with log weights (None: equal ones), and the diagnostics that the verdict reads.
 
     `parameters` are the guide's; `ratios` log p(x, z) - log q(z) at draws of the guide, whose mean is the ELBO;
-    `khat` belongs to the weights actually used, `effective` is their effective number. `problems` say in words what
-    else went wrong and `notes` what a user may like to know.
+    `khat` belongs to the weights actually used, `effective` is their effective number. `faults` say in words
+    what makes them wrong, `problems` what asks for care and `notes` what a user may like to know.
     """
 
     method: str
@@ -32,6 +32,7 @@ class Outcome:
     stopped: str
     plan: Plan | None = None
     """The plan that was carried out, where it is not the one that was given."""
+    faults: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     bounds: np.ndarray | None = None

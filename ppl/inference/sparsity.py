@@ -1,15 +1,18 @@
 """Which second derivatives vanish, how few gradients find the others, and a Cholesky factor that keeps the zeros.
 
 Few variables (fixed effects) touch nearly everything; the others fall into small components (one group's effects)
-that do not touch each other. Ordered components first, the precision is block diagonal with a border.
+that do not touch each other. Ordered components first, the precision is block diagonal with a border; a long component that is
+a chain (a random walk) is banded besides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+
+from ppl.inference.banded import banded_cholesky, banded_lower_solve, banded_upper_solve
 
 
 @dataclass(frozen=True)
@@ -17,15 +20,25 @@ class Pattern:
     """A symmetric sparsity pattern over `dim` variables.
 
     `border` are the variables that touch many others; `components` hold the rest, grouped by size, as index arrays
-    (count, size). Columns are differenced together in groups: `shifts` (groups, dim) has a one for each member and
+    (count, size), and `widths` the bandwidth of each group of them, None where it is dense. Columns are differenced together in groups: `shifts` (groups, dim) has a one for each member and
     `owner` (dim,) is each column's group.
     """
 
     dim: int
     border: np.ndarray
     components: tuple[np.ndarray, ...]
+    widths: tuple[int | None, ...]
     shifts: np.ndarray
     owner: np.ndarray
+
+    @property
+    def storage(self) -> int:
+        """Numbers that one factor takes."""
+        total = len(self.border) ** 2
+        for members, width in zip(self.components, self.widths, strict=True):
+            size = members.shape[1] if width is None else width + 1
+            total += members.size * (size + len(self.border))
+        return total
 
 
 def find_pattern(gradient: Callable[[np.ndarray], np.ndarray], dim: int, seed: int = 0) -> Pattern:
@@ -52,7 +65,20 @@ def pattern_of(mask: np.ndarray) -> Pattern:
     shifts = (owner[None, :] == np.arange(owner.max() + 1)[:, None]).astype(float)
     sizes = sorted({len(c) for c in components})
     by_size = tuple(np.array([c for c in components if len(c) == size]) for size in sizes)
-    return Pattern(len(mask), border, by_size, shifts, owner)
+    widths = tuple(_bandwidth(mask, members) for members in by_size)
+    return Pattern(len(mask), border, by_size, widths, shifts, owner)
+
+
+def _bandwidth(mask: np.ndarray, members: np.ndarray) -> int | None:
+    """The bandwidth that components of one size share, None where a dense factor is as good."""
+    size = members.shape[1]
+    places = [np.argwhere(mask[np.ix_(component, component)]) for component in members]
+    width = max(int(np.abs(np.diff(place, axis=1)).max()) for place in places)
+    return width if size > _LONG and width * width < size else None
+
+
+_LONG = 24
+"""Components up to this size are factored densely, in one call for all of them."""
 
 
 def _components(mask: np.ndarray, members: np.ndarray) -> list[np.ndarray]:
@@ -88,8 +114,8 @@ def _colour(mask: np.ndarray, members: np.ndarray) -> np.ndarray:
 class BorderedFactor:
     """Cholesky factors L of bordered block-diagonal precisions P = L L', one for each row.
 
-    `blocks` and `couplings` hold for each component size the factors (rows, count, size, size) and L⁻¹ times the border
-    columns (rows, count, size, border); `corner` (rows, border, border) factors the Schur complement. `sound` (rows,)
+    `blocks` and `couplings` hold for each component size the factors (rows, count, size, size), or (rows, count, size,
+    width + 1) of banded ones, and L⁻¹ times the border columns (rows, count, size, border); `corner` (rows, border, border) factors the Schur complement. `sound` (rows,)
     is False where a precision was not positive definite and has been mended.
     """
 
@@ -103,16 +129,22 @@ class BorderedFactor:
     def log_det(self) -> np.ndarray:
         """log det P: (rows,)."""
         total = _log_diagonal(self.corner)
-        for block in self.blocks:
-            total = total + _log_diagonal(block).sum(axis=1)
+        for width, block in zip(self.pattern.widths, self.blocks, strict=True):
+            logs = _log_diagonal(block) if width is None else np.log(block[..., 0]).sum(axis=-1)
+            total = total + logs.sum(axis=1)
         return 2.0 * total
+
+    @property
+    def _groups(self) -> Iterator[tuple[np.ndarray, int | None, np.ndarray, np.ndarray]]:
+        """Members, bandwidth, factors and couplings of each component size."""
+        return zip(self.pattern.components, self.pattern.widths, self.blocks, self.couplings, strict=True)
 
     def forward(self, vectors: np.ndarray) -> np.ndarray:
         """L⁻¹ v for vectors (rows, dim), in the pattern's own order of variables."""
         out = np.empty_like(vectors)
         corner = vectors[:, self.pattern.border]
-        for members, block, coupling in zip(self.pattern.components, self.blocks, self.couplings, strict=True):
-            part = _lower_solve(block, vectors[:, members][..., None])[..., 0]
+        for members, width, block, coupling in self._groups:
+            part = _lower(width, block, vectors[:, members][..., None])[..., 0]
             out[:, members] = part
             corner = corner - np.einsum("rcsb,rcs->rb", coupling, part)
         out[:, self.pattern.border] = _lower_solve(self.corner, corner[..., None])[..., 0]
@@ -123,9 +155,9 @@ class BorderedFactor:
         out = np.empty_like(vectors)
         corner = _upper_solve(self.corner, vectors[:, self.pattern.border][..., None])[..., 0]
         out[:, self.pattern.border] = corner
-        for members, block, coupling in zip(self.pattern.components, self.blocks, self.couplings, strict=True):
+        for members, width, block, coupling in self._groups:
             part = vectors[:, members] - np.einsum("rcsb,rb->rcs", coupling, corner)
-            out[:, members] = _upper_solve(block, part[..., None])[..., 0]
+            out[:, members] = _upper(width, block, part[..., None])[..., 0]
         return out
 
     def solve(self, vectors: np.ndarray) -> np.ndarray:
@@ -157,15 +189,39 @@ def factorise(pattern: Pattern, differences: np.ndarray, steps: np.ndarray) -> B
     corner = _symmetric(entries(border[:, None], border[None, :]))
     sound = np.ones(len(steps), dtype=bool)
     blocks, couplings = [], []
-    for members in pattern.components:
-        block, fine = _cholesky(_symmetric(entries(members[:, :, None], members[:, None, :])))
-        coupling = _lower_solve(block, entries(members[:, :, None], border[None, None, :]))
+    for members, width in zip(pattern.components, pattern.widths, strict=True):
+        if width is None:
+            block, fine = _cholesky(_symmetric(entries(members[:, :, None], members[:, None, :])))
+        else:
+            block, fine = banded_cholesky(_bands(entries, members, width))
+        coupling = _lower(width, block, entries(members[:, :, None], border[None, None, :]))
         corner = corner - np.einsum("rcsa,rcsb->rab", coupling, coupling)
         sound &= fine.all(axis=1)
         blocks.append(block)
         couplings.append(coupling)
     factor, fine = _cholesky(corner)
     return BorderedFactor(pattern, tuple(blocks), tuple(couplings), factor, sound & fine)
+
+
+Entries = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def _bands(entries: Entries, members: np.ndarray, width: int) -> np.ndarray:
+    """Diagonal and lower bands of the components, in the layout of `banded`: (rows, count, size, width + 1)."""
+    diagonals = []
+    for d in range(width + 1):
+        low, high = members[:, d:], members[:, : members.shape[1] - d]
+        band = 0.5 * (entries(low, high) + entries(high, low))
+        diagonals.append(np.pad(band, ((0, 0), (0, 0), (d, 0))))
+    return np.stack(diagonals, axis=-1)
+
+
+def _lower(width: int | None, factors: np.ndarray, right: np.ndarray) -> np.ndarray:
+    return _lower_solve(factors, right) if width is None else banded_lower_solve(factors, right)
+
+
+def _upper(width: int | None, factors: np.ndarray, right: np.ndarray) -> np.ndarray:
+    return _upper_solve(factors, right) if width is None else banded_upper_solve(factors, right)
 
 
 def _symmetric(matrices: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,11 +22,15 @@ class ElboObjective:
         self._executor = executor
         self._guide = guide
         self._scored = {site.name: site.axes for site in guide.plan.scored}
-        self.value_and_grad: Callable[..., tuple[float, np.ndarray]] = backend.value_and_grad(self._loss)
+        self._differentiated = backend.value_and_grad(self._loss, arrays=not self._scored)
 
-    def _loss(self, parameters: np.ndarray, noise: Noise) -> float:
+    def value_and_grad(self, parameters: np.ndarray, noise: Noise) -> tuple[float, np.ndarray]:
+        """The loss and its gradient in the parameters, at this noise."""
+        return self._differentiated(parameters, noise if self._scored else noise.normal)
+
+    def _loss(self, parameters: np.ndarray, noise: Noise | np.ndarray) -> float:
         xp = self._executor.xp
-        trace = self._executor.trace(self._guide, parameters, noise)
+        trace = self._executor.trace(self._guide, parameters, noise if isinstance(noise, Noise) else Noise(noise, {}))
         costs = cost_values(self._guide.plan, trace)
         elbo = xp.mean(elbo_draws(xp, trace, costs))
         if self._scored:

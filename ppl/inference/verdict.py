@@ -20,8 +20,10 @@ def judge(plan: Plan, outcome: Outcome) -> tuple[Verdict, float | None]:
     count = len(outcome.ratios)
     limit = threshold(outcome.independent or count)
     lost = int(np.sum(~np.isfinite(outcome.ratios)))
-    reasons, advice = list(outcome.problems), []
-    level = "care" if reasons else "trusted"
+    reasons, advice = [*outcome.faults, *outcome.problems], list[str]()
+    level = "not trusted" if outcome.faults else "care" if reasons else "trusted"
+    if outcome.faults:
+        advice.append("give what is not determined by the data a proper prior")
     if lost > 0.01 * count:
         reasons.append(f"the log density is not finite at {lost} of {count} draws of the guide")
         advice.append("look at the priors' ranges, or give the model another form")
@@ -39,7 +41,8 @@ def judge(plan: Plan, outcome: Outcome) -> tuple[Verdict, float | None]:
     if not outcome.converged:
         level = "not trusted"
         reasons.append(f"the optimisation has not converged: {outcome.stopped}")
-        advice.append("allow more steps")
+        if outcome.method == "adam":
+            advice.append("allow more steps")
     proper = all(site.distribution.family.proper for site in plan.model.latents) and not plan.model.params
     evidence = outcome.log_evidence if proper else None
     return Verdict(level, tuple(reasons), tuple(dict.fromkeys(advice)), outcome.khat), evidence
@@ -52,10 +55,10 @@ def _worse(one: str, other: str) -> str:
 
 def _praise(outcome: Outcome) -> str:
     if outcome.method == "exact":
-        return "every latent is enumerated exactly"
+        return "every unknown is summed out, so the evidence is exact"
     if outcome.khat < 0.0:
-        return "importance weights are nearly equal (k-hat below 0)"
-    return f"importance weights are well behaved (k-hat {outcome.khat:.2f})"
+        return "the approximation fits closely: its importance weights are nearly equal (k-hat below 0)"
+    return f"the importance weights that correct the approximation are well behaved (k-hat {outcome.khat:.2f})"
 
 
 def _advice(outcome: Outcome) -> str:

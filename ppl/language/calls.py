@@ -151,7 +151,23 @@ class _Checker:
 def _type(type_: syntax.TypeExpression) -> Iterator[Diagnostic]:
     name = type_.name
     if name.name not in known_types():
-        yield Diagnostic("E108", name.span, f"`{name.name}` is not a type", _meant(name.name, known_types()))
+        expected = FOREIGN_TYPES.get(name.name) or _meant(name.name, known_types())
+        yield Diagnostic("E108", name.span, f"`{name.name}` is not a type", expected)
+
+
+FOREIGN_TYPES = {
+    "vector": "an array is `real[N]`",
+    "row_vector": "an array is `real[N]`",
+    "matrix": "a matrix is `real[N, M]`",
+    "array": "an array is `real[N]` or `int[N, M]`",
+    "float": "write `real`",
+    "double": "write `real`",
+    "integer": "write `int`",
+    "boolean": "write `bool`",
+    "cov_matrix": "write `positive_definite(K)`",
+    "cholesky_factor_corr": "write `corr_cholesky(K)`",
+    "cholesky_factor_cov": "write `cov_cholesky(K)`",
+}
 
 
 def _meant(name: str, known: Set[str], prefix: str = "") -> str:

@@ -60,8 +60,8 @@ def _require_whole(array: np.ndarray, kind: str, missing: bool) -> None:
         found = f"{element(place)} is NaN ({absent.sum()} of {array.size} missing)"
         raise Unfit("E501", found, "declare it `missing`, or drop the rows")
     with np.errstate(invalid="ignore"):
-        wrong = ~absent & ((array != np.floor(array)) | (abs(array) > EXACT))
-    _require(array, wrong, f"declared `{kind}`, so a whole number is expected")
+        _require(array, ~absent & (array != np.floor(array)), f"declared `{kind}`, so a whole number is expected")
+        _require(array, abs(array) > EXACT, "whole numbers beyond 2^53 are not exact; count in larger units")
 
 
 def _numbers(raw: Any) -> np.ndarray:

@@ -2,12 +2,15 @@
 
 Two spaces a block, one statement a line, a guide note on the line above its statement, at most one blank line
 between statements, spaces around operators other than `^` and range colons. In an argument list bounds and
-literal values are written tight: `lower=0`. Comments and the line breaks inside brackets stay.
+literal values are written tight: `lower=0`. Comments and the line breaks inside brackets stay, and so does the
+alignment of `~` or `=` in consecutive lines.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ppl.language.parser import CLOSING, OPENING, lark_lexer, parse
@@ -34,6 +37,17 @@ def formatted(source: Source) -> str:
     return layout.finish()
 
 
+@dataclass(frozen=True)
+class _Sign:
+    """The `~` or `=` of a statement: where it stands in the output, and where it stood in the source."""
+
+    line: int
+    offset: int
+    column: int
+    padded: bool
+    depth: int
+
+
 class _Layout:
     """Collects the tokens of a line, and writes it where it ends."""
 
@@ -44,6 +58,7 @@ class _Layout:
         self.brackets: list[Token] = []  # open brackets
         self.outer: list[Token] = []  # brackets open at the start of the line
         self.head: Token | None = None  # first token of the statement
+        self.signs: list[_Sign] = []
 
     def add(self, token: Token) -> None:
         if token.type == "_NL":
@@ -62,6 +77,8 @@ class _Layout:
 
     def finish(self) -> str:
         self._flush()
+        for run in _aligned_runs(self.signs):
+            self._align(run)
         while self.lines and not self.lines[-1]:
             self.lines.pop()
         return "".join(f"{line}\n" for line in self.lines)
@@ -99,9 +116,29 @@ class _Layout:
             self.depth -= 1
             if self.lines and not self.lines[-1]:
                 self.lines.pop()
+        self._note_sign()
         self._write(f"{text}  {comment}" if comment else text, closing=first in CLOSING)
         self.depth += last == "LBRACE"
         self.line = []
+
+    def _note_sign(self) -> None:
+        """Remember where the `~` or `=` of this line stands."""
+        if self.outer:
+            return
+        for place, token in enumerate(self.line):
+            if token.type in {"TILDE", "EQUAL"} and not self._inside(place):
+                left = "".join(self._gap(p) + str(part) for p, part in enumerate(self.line[:place]))
+                before = self.line[place - 1]
+                padded = (token.start_pos or 0) - (before.end_pos or 0) > 1
+                offset = len(INDENT) * self.depth + len(left)
+                self.signs.append(_Sign(len(self.lines), offset, token.column or 0, padded, self.depth))
+                return
+
+    def _align(self, run: Sequence[_Sign]) -> None:
+        widest = max(sign.offset for sign in run)
+        for sign in run:
+            text = self.lines[sign.line]
+            self.lines[sign.line] = text[: sign.offset] + " " * (widest - sign.offset) + text[sign.offset :]
 
     def _write(self, text: str, closing: bool = False) -> None:
         outer = self.outer if self.line else self.brackets
@@ -161,6 +198,15 @@ class _Layout:
 
     def _inside(self, place: int) -> bool:
         return len(self.outer) + _depth(self.line[:place]) > 0
+
+
+def _aligned_runs(signs: Sequence[_Sign]) -> Iterator[list[_Sign]]:
+    """Consecutive lines of a block whose signs stood in one column, somebody having put spaces before one of them."""
+    together = itertools.groupby(enumerate(signs), lambda pair: (pair[1].line - pair[0], pair[1].column, pair[1].depth))
+    for _, pairs in together:
+        run = [sign for _, sign in pairs]
+        if len(run) > 1 and any(sign.padded for sign in run):
+            yield run
 
 
 def _depth(tokens: Sequence[Token]) -> int:

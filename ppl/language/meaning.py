@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from ppl.axes import Axis
 from ppl.errors import ModelError
 from ppl.functions import FUNCTIONS, Function
 from ppl.language import syntax
+from ppl.language.equations import SIGNATURE, TOLERANCES, Equation, start_time, tolerance
 from ppl.language.vocabulary import COMBINATORS
 from ppl.model import construct
 from ppl.model.builder import distribution
@@ -27,7 +28,7 @@ OPERATORS = {
     "<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal", "==": "equal", "!=": "not_equal",
     "and": "logical_and", "or": "logical_or",
 }  # fmt: skip
-LATER = frozenset({"ode", "mlp", "gaussian"})
+LATER = frozenset({"mlp", "gaussian"})
 """Forms of the language that are parsed but not yet given a meaning."""
 
 
@@ -236,27 +237,33 @@ def _call(scope: Scope, node: syntax.Call) -> Expr:
             "E106", node.function.span, f"no function `{name}`", f"did you mean `{near}`?" if near else ""
         )
     arguments, static = _call_arguments(scope, node, FUNCTIONS[name])
-    if name == "solve" and len(arguments[1].type.dims) == 2:
-        name = "solve_matrix"
     return construct.call(name, arguments, node.span, **static)
 
 
 def _call_arguments(scope: Scope, node: syntax.Call, function: Function) -> tuple[list[Expr], dict[str, Any]]:
-    """The array arguments of a function in order, and its static ones by name."""
-    arguments = [scope.expression(argument) for argument in node.positional]
-    static: dict[str, Any] = {}
+    """The array arguments of a function in order, and its static ones by name; lengths stand by position too."""
+    takes = len(function.parameters) if not function.variadic else len(node.positional)
+    arguments = [scope.expression(argument) for argument in node.positional[:takes]]
+    static: dict[str, Any] = {
+        name: scope.number(length, f"`{name}`")
+        for name, length in zip(function.lengths, node.positional[takes:], strict=False)
+    }
     for keyword in node.keywords:
-        if keyword.name in function.static:
+        if keyword.name in function.static and keyword.name not in static:
             static[keyword.name] = scope.number(keyword.value, f"`{keyword.name}`")
         elif keyword.name in function.parameters and function.parameters.index(keyword.name) == len(arguments):
             arguments.append(scope.expression(keyword.value))
         else:
             raise ModelError.of("E303", keyword.span, f"{function.name} has no argument `{keyword.name}` here")
-    takes = len(function.parameters)
-    if not function.variadic and len(arguments) != takes:
-        signature = f"{function.name}({', '.join(function.parameters)})"
-        found = f"{signature} takes {plural(takes, 'argument')}, {len(arguments)} given"
-        raise ModelError.of("E303", node.span, found)
+    given = len(node.positional) + len(node.keywords) - len(static.keys() - set(function.lengths))
+    lengths = [name for name in function.lengths if name in static]
+    if not function.variadic and (given != takes + len(function.lengths) or len(arguments) + len(lengths) != given):
+        signature = f"{function.name}({', '.join((*function.parameters, *function.lengths))})"
+        wanted = plural(takes + len(function.lengths), "argument")
+        raise ModelError.of("E303", node.span, f"{signature} takes {wanted}, {given} given")
+    negative = next((name for name in lengths if static[name] < 0), None)
+    if negative is not None:
+        raise ModelError.of("E310", node.span, f"`{negative}` of {function.name} is {static[negative]}, below 0")
     return arguments, static
 
 
@@ -272,9 +279,13 @@ def _inlined(scope: Scope, node: syntax.Call, definition: syntax.Def) -> Expr:
             "E303", node.span, f"{node.function.name}({names}) takes {len(definition.parameters)} arguments by "
             f"position, {len(node.positional) + len(node.keywords)} given",
         )  # fmt: skip
+    return _body(scope, node, definition, [scope.expression(argument) for argument in node.positional])
+
+
+def _body(scope: Scope, node: syntax.Call, definition: syntax.Def, arguments: Sequence[Expr]) -> Expr:
+    """What a `def` returns for these arguments."""
     values: dict[str, Expr | None] = {
-        parameter.name: scope.expression(argument)
-        for parameter, argument in zip(definition.parameters, node.positional, strict=True)
+        parameter.name: argument for parameter, argument in zip(definition.parameters, arguments, strict=True)
     }
     inner = Scope(values, functions=scope.functions, guard=scope.guard, depth=scope.depth + 1, trying=scope.trying)
     for statement in definition.body:
@@ -335,11 +346,40 @@ def _logpdf(scope: Scope, node: syntax.Call) -> Expr:
     return construct.log_density(use.family, scope.expression(at), use.arguments, node.span)
 
 
+def _ode(scope: Scope, node: syntax.Call) -> Expr:
+    """`ode(f, z0, t0, ts, …)`: the solution of `z' = f(t, z, …)` from z0 at t0, at the times ts."""
+    keywords = {keyword.name: keyword.value for keyword in node.keywords}
+    wrong = next((keyword for keyword in node.keywords if keyword.name not in TOLERANCES), None)
+    if wrong is not None:
+        raise ModelError.of("E303", wrong.span, f"ode has no argument `{wrong.name}`", f"it is {SIGNATURE}")
+    if len(node.positional) < 4:
+        raise ModelError.of("E303", node.span, f"{SIGNATURE} takes at least 4 arguments, {len(node.positional)} given")
+    function, *rest = node.positional
+    definition = scope.functions.get(function.name) if isinstance(function, syntax.Name) else None
+    if definition is None:
+        raise ModelError.of(
+            "E106", function.span, "the slope of `ode` must be a `def`", "as in `def f(t, z, a) {` before it"
+        )
+    initial, start, times, *arguments = (scope.expression(argument) for argument in rest)
+    if len(definition.parameters) != 2 + len(arguments):
+        names = ", ".join(parameter.name for parameter in definition.parameters)
+        found = f"{definition.name.name}({names}) takes {plural(len(definition.parameters), 'argument')}, "
+        raise ModelError.of("E303", node.span, f"{found}`ode` gives it time, state and {len(arguments)} more")
+    equation = Equation(node, initial, arguments)
+    slope = _body(scope, node, definition, equation.parameters)
+    found_tolerances = {
+        name: tolerance(scope.expression(keywords[name]), name) if name in keywords else default
+        for name, default in TOLERANCES.items()
+    }
+    return equation.solution(definition.name.name, slope, start_time(start), times, **found_tolerances)
+
+
 _FORMS: dict[str, Callable[[Scope, syntax.Call], Expr]] = {
     "size": _size,
     "rep": _rep,
     "eye": _eye,
     "logpdf": _logpdf,
+    "ode": _ode,
 }
 
 _MEANINGS: dict[type[syntax.Expression], Callable[[Scope, Any], Expr]] = {

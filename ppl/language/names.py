@@ -165,8 +165,15 @@ def _unknown(name: syntax.Name, placed: Placed, scopes: Scopes, functions: set[s
         return Diagnostic("E101", name.span, f"`{name.name}` is a function", f"call it: `{name.name}(…)`")
     visible = scopes.visible(placed)
     close = nearest(name.name, visible)
-    expected = f"did you mean `{close}` (line {visible[close].line})?" if close else ""
-    return Diagnostic("E101", name.span, "not defined", expected)
+    if close:
+        return Diagnostic("E101", name.span, "not defined", f"did you mean `{close}` (line {visible[close].line})?")
+    return Diagnostic("E101", name.span, "not defined", _how_to_define(name.name, placed.statement))
+
+
+def _how_to_define(name: str, statement: syntax.Statement) -> str:
+    if isinstance(statement, syntax.Data | syntax.Param | syntax.Plate | syntax.Scan):
+        return f"declare it: `data {name}: int`"
+    return f"declare `data {name}: …`, or give it a prior: `{name} ~ …`"
 
 
 def _outside(name: syntax.Name, placed: Placed, elsewhere: Definition) -> Diagnostic:

@@ -22,6 +22,7 @@ from ppl.model.expressions import Dim, Expr, Type
 from ppl.model.missing import without_gaps
 from ppl.model.model import Deterministic, DistributionUse, Factor, Model, Note, Param, Site, Statement, SupportOf
 from ppl.model.placement import name_leading, place, place_event
+from ppl.model.ragged import check_reads, filled
 from ppl.model.recurrence import with_recurrences
 from ppl.model.resolve import NumpyLanguage, Resolved, Resolver, evaluate
 from ppl.source import Span, nearest
@@ -40,6 +41,7 @@ class Builder:
         self.predicted: list[Statement] = []
         self.in_predict = False
         self._axes: dict[str, Axis] = {}
+        self.ragged: dict[str, Expr] = {}
 
     def axis(self, name: str, size: int, start: int = 0, span: Span | None = None, extent: str | None = None) -> Axis:
         """The plate of that name; opened again it must have the same range. The extent is the name unless given."""
@@ -65,7 +67,7 @@ class Builder:
     def scratch(self) -> Builder:
         """One to try statements out with: it knows the same plates."""
         other = Builder(self.name, self.keep_gaps)
-        other._axes = self._axes
+        other._axes, other.ragged = self._axes, dict(self.ragged)
         return other
 
     # Statements ----------------------------------------------------------------------------------
@@ -80,8 +82,9 @@ class Builder:
         notes: Sequence[Note] = (),
         positional: bool = False,
         release: bool = False,
+        present: Expr | None = None,
     ) -> Expr:
-        """`name ~ use` inside `plates`.
+        """`name ~ use` inside `plates`, for the elements that are `present`.
 
         With `release` the observed value only tells the shape, and the site is latent.
 
@@ -98,6 +101,7 @@ class Builder:
         else:
             axes = self._batch_axes(name, parts, plates, span)
             placed = [name_leading(value, core, axes) for value, core in parts]
+        placed = [self._within(part, present) for part in placed]
         use = replace(use, arguments=dict(zip(use.arguments, placed, strict=False)))
         observed = None if observed is None else placed[-1]
         every = (*plates, *axes)
@@ -107,29 +111,52 @@ class Builder:
         support_of = support_of_use(use, lengths)
         if observed is None or release:
             support_of = _simplest(support_of)
-        site = Site(name, every, span, use, dims, support_of, None if release else observed, tuple(notes))
+        value = None if release else observed
+        site = Site(name, every, span, use, dims, support_of, value, tuple(notes), present=present)
         if observed is not None and not release:
             _check_observed(site, observed)
         return self._add(site)
 
     def deterministic(
-        self, name: str, value: Expr, plates: Sequence[Axis] = (), span: Span | None = None, positional: bool = False
+        self,
+        name: str,
+        value: Expr,
+        plates: Sequence[Axis] = (),
+        span: Span | None = None,
+        positional: bool = False,
+        present: Expr | None = None,
     ) -> Expr:
-        """`name = value`. Where `positional`, leading dimensions that fit `plates` stand for them."""
+        """`name = value`, for the elements that are `present`.
+
+        Where `positional`, leading dimensions that fit `plates` stand for them.
+        """
         value = place_event(name, value, plates, span) if positional else value
+        value = self._within(value, present)
         self._check_axes((value,), plates, span)
-        return self._add(Deterministic(name, tuple(plates), span, value))
+        return self._add(Deterministic(name, tuple(plates), span, value, present=present))
 
     def factor(
-        self, name: str, value: Expr, plates: Sequence[Axis] = (), span: Span | None = None, positional: bool = False
+        self,
+        name: str,
+        value: Expr,
+        plates: Sequence[Axis] = (),
+        span: Span | None = None,
+        positional: bool = False,
+        present: Expr | None = None,
     ) -> None:
-        """`factor name = value`. Where `positional`, the dimensions of `value` stand for `plates`."""
+        """`factor name = value`, for the elements that are `present`.
+
+        Where `positional`, the dimensions of `value` stand for `plates`.
+        """
         value = place(name, [(value, 0)], plates, span)[0] if positional and plates else value
+        value = self._within(value, present)
         self._check_axes((value,), plates, span)
         if value.type.dims:
             raise ModelError.of(
                 "E301", value.span or span, f"a factor must be a scalar, it {messages.extent(value.type)}", "sum it"
             )
+        if present is not None:
+            value = construct.call("where", [present, value, construct.constant(0.0)], value.span)
         self._add(Factor(name, tuple(plates), span, value))
 
     def param(
@@ -141,9 +168,16 @@ class Builder:
         (self.predicted if self.in_predict else self.statements).append(statement)
         if isinstance(statement, Factor):
             return construct.constant(0.0)
+        if statement.present is not None:
+            self.ragged[statement.name] = statement.present
         model = Model(self.name, (statement,))
         value = ex.Value(model.value_type(statement.name), statement.span, statement.name)
         return construct.lift(value, statement.axes, [axis.extent for axis in statement.axes])
+
+    def _within(self, value: Expr, present: Expr | None) -> Expr:
+        """A part of a statement that reads nothing beyond the ends of ragged plates."""
+        check_reads(value, self.ragged, value.span)
+        return value if present is None else filled(value, present)
 
     # Which dimensions are plates -----------------------------------------------------------------
 
@@ -282,6 +316,8 @@ def _other_form(family: Distribution, parameter: Parameter, where: Span | None) 
     for other in family.parameters:
         if other.instead_of == parameter.name and other.support == "real" and where is not None:
             return f"did you mean {family.name}({other.name} = {where.text})?"
+    if parameter.support == "positive" and where is not None and where.text.isidentifier():
+        return f"give it a positive prior, such as `{where.text} ~ half_normal(1)`"
     return ""
 
 

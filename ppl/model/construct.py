@@ -17,11 +17,11 @@ from ppl.axes import Axis, union
 from ppl.constraints import SUPPORTS, is_within
 from ppl.distributions import Distribution
 from ppl.errors import ModelError
-from ppl.functions import FUNCTIONS, UNKNOWN, Function
+from ppl.functions import FUNCTIONS, UNKNOWN, Function, for_ranks
 from ppl.model import expressions as ex
 from ppl.model import messages
 from ppl.model.expressions import Dim, Expr, Type
-from ppl.model.resolve import evaluate
+from ppl.model.resolve import evaluate, mask
 from ppl.source import Span
 
 _fresh_order = itertools.count(1_000)
@@ -74,13 +74,23 @@ def axis_index(axis: Axis, span: Span | None = None) -> ex.AxisIndex:
 
 
 def call(name: str, arguments: Sequence[Expr], span: Span | None = None, **static: Any) -> Expr:
-    """A function of the registry applied to arguments of fitting shapes."""
-    function = FUNCTIONS[name]
+    """A function of the registry, or its alternative for these ranks, applied to arguments of fitting shapes."""
+    function = for_ranks(FUNCTIONS[name], [len(argument.type.dims) for argument in arguments])
     axes = union(argument.type.axes for argument in arguments)
     domain = function.domain(*(argument.type.domain for argument in arguments))
     fixed = all(argument.type.static for argument in arguments)
     dims = unify_values(arguments, span) if function.elementwise else _call_dims(function, arguments, static, span)
-    return ex.Call(Type(axes, dims, domain, fixed), span, name, tuple(arguments), tuple(sorted(static.items())))
+    _check_positions(function, arguments, static, span)
+    return ex.Call(Type(axes, dims, domain, fixed), span, function.name, tuple(arguments), tuple(sorted(static.items())))
+
+
+def _check_positions(
+    function: Function, arguments: Sequence[Expr], static: Mapping[str, Any], span: Span | None
+) -> None:
+    """Elements that are places must be whole numbers, and in range where they are known."""
+    for name in function.positions:
+        item = arguments[function.parameters.index(name)]
+        _checked_item(item, Dim(static[function.lengths[0]]), span, None)
 
 
 def unify_values(values: Sequence[Expr], span: Span | None) -> tuple[Dim, ...]:
@@ -130,7 +140,8 @@ def _call_dims(
     sizes: dict[str, Dim] = {}
     for core, argument, name in zip(function.core_inputs, arguments, function.parameters, strict=True):
         match_core(core, argument.type, sizes, f"`{name}` of `{function.name}`", argument.span or span)
-    return tuple(sizes[name] for name in function.core_output)
+    lengths = {name: Dim(static[name]) for name in function.lengths}
+    return tuple((lengths | sizes)[name] for name in function.core_output)
 
 
 def _joined_dims(function: Function, arguments: Sequence[Expr], span: Span | None) -> tuple[Dim, ...]:
@@ -248,11 +259,20 @@ def _checked_item(item: Expr, dim: Dim, span: Span | None, guard: Expr | None) -
     if values.array.dtype.kind not in "iu":
         raise _not_whole(item, span)
     if guard is not None and _any_outside(values.array, dim):
-        item = call("where", [guard, item, constant(0)], span)
+        item = _guarded(item, dim, guard, span)
         values = evaluate(item)
     if _any_outside(values.array, dim):
         raise messages.index_outside(item, values, dim, span)
     return item
+
+
+def _guarded(item: Expr, dim: Dim, guard: Expr, span: Span | None) -> Expr:
+    """0 in place of an index where `guard` is false, along as few axes as will do."""
+    narrow = over(mask(guard, item.type.axes), item.type.axes)
+    narrowed = call("where", [narrow, item, constant(0)], span)
+    if set(guard.type.axes) <= set(item.type.axes) or _any_outside(evaluate(narrowed).array, dim):
+        return call("where", [guard, item, constant(0)], span)
+    return narrowed
 
 
 def _any_outside(values: np.ndarray, dim: Dim) -> bool:
@@ -324,6 +344,14 @@ def _name_gather(base: Any, dim: int, axis: Axis) -> Expr | None:
 
 
 _NAME_RULES = {ex.Call: _name_call, ex.Lift: _name_lift, ex.Gather: _name_gather}
+
+
+def over(array: np.ndarray, axes: Sequence[Axis]) -> Expr:
+    """An array as a value with these axes."""
+    value: Expr = constant(array)
+    for axis in axes:
+        value = named(value, 0, axis)
+    return value
 
 
 def rename(node: Expr, old: Axis, new: Axis) -> Expr:

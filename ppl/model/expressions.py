@@ -225,6 +225,30 @@ class State(Expr):
         return self.base.written[self.number]
 
 
+@dataclass(frozen=True, eq=False)
+class Solution(Expr):
+    """`ode(name, initial, start, times, …)`: the solution of `z' = slope(t, z)`, one for each of `times` in front.
+
+    `slope` is over the leaves `time` and `state` and the leaves `given`, which stand for `inputs`.
+    """
+
+    name: str
+    slope: Expr
+    time: Value
+    state: Value
+    given: tuple[Value, ...]
+    initial: Expr
+    inputs: tuple[Expr, ...]
+    start: float
+    times: np.ndarray = field(repr=False)
+    rtol: float
+    atol: float
+
+    @property
+    def children(self) -> tuple[Expr, ...]:
+        return (self.initial, *self.inputs)
+
+
 def walk(*roots: Expr) -> Iterator[Expr]:
     """Every node below `roots`, once, children before parents."""
     seen: set[int] = set()

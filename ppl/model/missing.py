@@ -1,8 +1,9 @@
-"""Missing observations, which stand as NaN in the observed values of a site.
+"""Missing observations, which stand as NaN in the observed values of a site, and elements beyond ragged ends.
 
 Where nothing reads the site, they drop out of the density: the site keeps the observed elements alone, along an axis of
 its own. Where something does, the missing elements become a latent site `name_missing` and readers see the completed
-value.
+value. Elements beyond the ends of a ragged plate drop out in any case; where the site is read they stay, with log
+density 0.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from ppl.model import construct
 from ppl.model import expressions as ex
 from ppl.model.expressions import Expr
 from ppl.model.model import DistributionUse, Model, Site, Statement
-from ppl.model.resolve import NumpyLanguage, Resolver, evaluate
+from ppl.model.resolve import NumpyLanguage, Resolver, evaluate, mask
 from ppl.model.rewrite import selected, with_expressions, with_values
 
 
-def has_gaps(observed: Expr) -> bool:
+def has_gaps(observed: Expr | None) -> bool:
     """Whether an observed value has missing elements."""
-    return observed.type.static and bool(np.any(np.isnan(evaluate(observed).array)))
+    return observed is not None and observed.type.static and bool(np.any(np.isnan(evaluate(observed).array)))
 
 
 def without_gaps(model: Model) -> Model:
@@ -33,7 +34,7 @@ def without_gaps(model: Model) -> Model:
 
     Raises ModelError.
     """
-    gappy = {site.name for site in model.observed if site.observed is not None and has_gaps(site.observed)}
+    gappy = {site.name for site in model.observed if site.present is not None or has_gaps(site.observed)}
     if not gappy:
         return model
     read = {name for statement in (*model.statements, *model.predicted) for name in statement.reads}
@@ -46,8 +47,7 @@ def without_gaps(model: Model) -> Model:
             statements.append(statement)
             continue
         try:
-            gaps = _Gaps.of(statement)
-            statements += gaps.filled_in(model, completed) if statement.name in read else gaps.dropped(model)
+            statements += _Gaps.of(statement).closed(model, statement.name in read, completed)
         except ModelError as error:
             problems.extend(error.diagnostics)
     if problems:
@@ -57,11 +57,14 @@ def without_gaps(model: Model) -> Model:
 
 @dataclass(frozen=True)
 class _Gaps:
-    """A site with a mask of its missing elements, over its axes in canonical order."""
+    """A site with masks of its missing elements and of those beyond the ends of a ragged plate, over its axes in
+    canonical order.
+    """
 
     site: Site
     axes: tuple[Axis, ...]
     missing: np.ndarray
+    absent: np.ndarray
 
     @classmethod
     def of(cls, site: Site) -> _Gaps:
@@ -76,17 +79,30 @@ class _Gaps:
                 "E801", site.observed.span or site.span, f"a value of `{site.name}` is missing in part, which is not "
                 "supported yet", "give the elements distributions of their own, or make the whole value NaN",
             )  # fmt: skip
-        return cls(site, axes, np.broadcast_to(some, tuple(axis.size for axis in axes)))
+        shape = tuple(axis.size for axis in axes)
+        absent = np.zeros(shape, bool) if site.present is None else ~mask(site.present, axes)
+        return cls(site, axes, np.broadcast_to(some, shape) & ~absent, absent)
+
+    def closed(self, model: Model, read: bool, completed: dict[str, Expr]) -> list[Site]:
+        """What stands in place of the site, which others `read`; `completed` gets what they see."""
+        if not read:
+            return self.dropped(model)
+        return self.filled_in(model, completed) if self.missing.any() else [self._masked()]
+
+    @property
+    def out(self) -> np.ndarray:
+        """The elements without a density."""
+        return self.missing | self.absent
 
     # Leaves ------------------------------------------------------------------------------------------
 
     def dropped(self, model: Model) -> list[Site]:
         """The site with its observed elements alone; none where nothing is observed."""
-        if self.missing.all():
+        if self.out.all():
             return []
         if self._follows_a_discrete_plate(model):
             return [self._masked()]
-        return [self._part(self.site.name, "observed", ~self.missing)]
+        return [self._part(self.site.name, "observed", ~self.out)]
 
     def _part(self, name: str, suffix: str, mask: np.ndarray) -> Site:
         """The elements where `mask` is true, along an axis named after the site."""
@@ -95,7 +111,8 @@ class _Gaps:
         positions = np.nonzero(mask)
         axis = construct.fresh_axis(f"{self.site.name}_{suffix}", len(positions[0]))
         places = dict(zip(self.axes, positions, strict=True))
-        return with_expressions(self.site, lambda part: selected(part, places, axis), name=name, axes=(axis,))
+        changes = {"name": name, "axes": (axis,), "present": None}
+        return with_expressions(self.site, lambda part: selected(part, places, axis), **changes)
 
     def _follows_a_discrete_plate(self, model: Model) -> bool:
         """Whether its elements belong to those of a discrete latent, which is summed out plate by plate."""
@@ -107,13 +124,13 @@ class _Gaps:
         """The site over all its plates, where missing elements have log density 0 at a stand-in value."""
         observed = self.site.observed
         assert observed is not None
-        present = self._constant(~self.missing)
+        present = self._constant(~self.out)
         rows = evaluate(observed).array.reshape(-1, *(dim.size for dim in self.site.dims))
         known = rows[int(np.argmin(np.isnan(rows).reshape(len(rows), -1).any(axis=1)))]
         filled = construct.call("where", [present, observed, construct.constant(known)], observed.span)
         use = self.site.distribution
         masked = DistributionUse(combinators.masked(use.family), {**use.arguments, "present": present}, use.span)
-        return replace(self.site, distribution=masked, observed=filled)
+        return replace(self.site, distribution=masked, observed=filled, present=None)
 
     # Inner values -------------------------------------------------------------------------------------
 
@@ -144,10 +161,7 @@ class _Gaps:
 
     def _constant(self, array: np.ndarray) -> Expr:
         """An array over the axes of the site."""
-        value: Expr = construct.constant(array)
-        for axis in self.axes:
-            value = construct.named(value, 0, axis)
-        return value
+        return construct.over(array, self.axes)
 
 
 def _free_name(name: str, model: Model) -> str:

@@ -54,11 +54,15 @@ class Note:
 
 @dataclass(frozen=True)
 class Statement:
-    """Base of the statements. `axes` are its plates, outermost first; `dims` the event dimensions of its value."""
+    """Base of the statements. `axes` are its plates, outermost first; `dims` the event dimensions of its value.
+
+    In ragged plates `present` says, from data alone, which elements exist; None where all do.
+    """
 
     name: str
     axes: tuple[Axis, ...]
     span: Span | None = field(repr=False)
+    present: Expr | None = field(default=None, kw_only=True, repr=False)
 
     @property
     def inputs(self) -> tuple[Expr, ...]:

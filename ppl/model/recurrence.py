@@ -19,9 +19,9 @@ from ppl.model import construct, messages
 from ppl.model import expressions as ex
 from ppl.model.circles import circles
 from ppl.model.expressions import Expr, Type
+from ppl.model.hoisting import Hoisting
 from ppl.model.model import Deterministic, Model, Site, Statement
 from ppl.model.resolve import NumpyLanguage, Resolver, evaluate
-from ppl.model.rewrite import with_children
 
 
 def with_recurrences(model: Model) -> Model:
@@ -76,7 +76,7 @@ def written(statement: Statement) -> tuple[Expr, ...]:
     return tuple(part.written if isinstance(part, ex.State) else part for part in statement.inputs)
 
 
-class Unroller:
+class Unroller(Hoisting):
     """Makes expressions over all steps of `members` into expressions for one step.
 
     In these, `pasts` stand for reads of earlier steps, and the keys of `inputs` for all that does not depend on the
@@ -85,15 +85,13 @@ class Unroller:
     """
 
     def __init__(self, members: Sequence[Statement], time: Axis) -> None:
+        super().__init__()
         self.time = time
         self.pasts: list[ex.Past] = []
-        self.inputs: dict[ex.Value, Expr] = {}
         self.current: dict[str, Expr] = {}
         self.mixed: tuple[Axis, ...] = ()
         self._members = {member.name: number for number, member in enumerate(members)}
         self._statements = members
-        self._done: dict[int, tuple[Expr, Expr]] = {}
-        self._dependent: dict[int, Expr] = {}
 
     @classmethod
     def of(cls, members: Sequence[Statement], roots: Iterable[Expr]) -> Unroller:
@@ -111,51 +109,30 @@ class Unroller:
 
     def step(self, root: Expr) -> Expr:
         """`root` at one step. Raises ModelError where it is read in a way that has no meaning for one."""
-        for node in ex.walk(root):
-            if id(node) not in self._done:
-                stepped = self._stepped(node)
-                if stepped is not None:
-                    self._done[id(node)] = (node, stepped)
-        if id(root) not in self._done:
+        stepped = self.inside(root)
+        if stepped is None:
             raise unsupported(self._statements, "is read as a whole in its own past")
-        return self._leaf(self._done[id(root)][1])
+        return stepped
 
     def now(self, name: str, value: Expr) -> Expr:
         """Say what a read of the present step of a member is."""
-        self.current[name] = self._depending(value)
+        self.current[name] = self.depending(value)
         return value
 
-    def _stepped(self, node: Expr) -> Expr | None:
-        """The node at one step, None where that is not known (yet)."""
+    def changed(self, node: Expr) -> Expr | None:
         if isinstance(node, ex.Value) and node.name in self._members:
             return self.current.get(node.name)
         if _history(node, self._members) is not None:
             return self._past(node)  # type: ignore[arg-type]
-        if any(id(child) not in self._done for child in node.children):
-            return None
-        children = [self._done[id(child)][1] for child in node.children]
-        if not any(id(child) in self._dependent for child in children):
-            return node
+        return super().changed(node)
+
+    def rebuilt(self, node: Expr, children: Sequence[Expr]) -> Expr | None:
         if isinstance(node, ex.Named | ex.Lift):
             axes = node.axes if isinstance(node, ex.Lift) else (node.axis,)
             if self.time in axes:
                 return None
             self._mix(axes)
-        return self._depending(with_children(node, [self._leaf(child) for child in children]))
-
-    def _depending(self, node: Expr) -> Expr:
-        self._dependent[id(node)] = node
-        return node
-
-    def _leaf(self, node: Expr) -> Expr:
-        """A part of a step: what does not depend on the members becomes an input."""
-        if id(node) in self._dependent or isinstance(node, ex.Constant):
-            return node
-        known = next((leaf for leaf, value in self.inputs.items() if value is node), None)
-        if known is None:
-            known = ex.Value(node.type, node.span, f"given {len(self.inputs)}")
-            self.inputs[known] = node
-        return known
+        return super().rebuilt(node, children)
 
     def _mix(self, axes: Sequence[Axis]) -> None:
         plates = {axis for member in self._statements for axis in member.axes}
@@ -181,12 +158,12 @@ class Unroller:
         leaf = ex.Value(kind, node.span, f"past {value.name} {len(self.pasts)}")
         self.pasts.append(ex.Past(leaf, self._members[value.name], extra, positions))
         others = tuple(axis for axis in base.axes if axis != self.time)
-        lifted = self._depending(construct.lift(leaf, others))
-        self._depending(leaf)
+        lifted = self.depending(construct.lift(leaf, others))
+        self.depending(leaf)
         self._mix(others)
         if all(other is None for other in rest):
             return lifted
-        return self._depending(replace(node, base=lifted, items=tuple(rest)))
+        return self.depending(replace(node, base=lifted, items=tuple(rest)))
 
     def _positions(self, item: Expr, name: str, axes: tuple[Axis, ...]) -> np.ndarray:
         """(steps, further axes of the item). Raises ModelError where one that is used is not earlier."""

@@ -327,3 +327,14 @@ def evaluate(expression: ex.Expr) -> Resolved[Any]:
     """The value of a static expression, with the layout it has."""
     with np.errstate(all="ignore"):
         return Resolver(NumpyLanguage())(expression)
+
+
+def mask(condition: ex.Expr, axes: Sequence[Axis]) -> np.ndarray:
+    """Where a static condition holds, over `axes` in this order: anywhere along the axes that are not among them."""
+    found = evaluate(condition)
+    array = np.asarray(found.array, bool)
+    array = array.any(axis=tuple(number for number, axis in enumerate(found.axes) if axis not in axes))
+    want = union([axes])
+    missing = tuple(number for number, axis in enumerate(want) if axis not in found.axes)
+    full = np.broadcast_to(np.expand_dims(array, missing), tuple(axis.size for axis in want))
+    return np.transpose(full, [want.index(axis) for axis in axes])

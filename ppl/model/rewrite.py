@@ -29,6 +29,8 @@ def with_children(node: Expr, children: Sequence[Expr], **changes: Any) -> Expr:
         return replace(node, base=children[0], **changes)
     if isinstance(node, ex.Recurrence):
         return replace(node, inputs=tuple(children), **changes)
+    if isinstance(node, ex.Solution):
+        return replace(node, initial=children[0], inputs=tuple(children[1:]), **changes)
     return node
 
 
@@ -42,8 +44,8 @@ def substituted(root: Expr, values: Mapping[str, Expr]) -> Expr:
         children = [done[id(child)] for child in node.children]
         same = all(new is old for new, old in zip(children, node.children, strict=True))
         if isinstance(node, ex.Recurrence):
-            node_written = tuple(substituted(part, values) for part in node.written)
-            done[id(node)] = with_children(node, children, written=node_written)
+            written = tuple(substituted(part, values) for part in node.written)
+            done[id(node)] = with_children(node, children, written=written)
         else:
             done[id(node)] = node if same else with_children(node, children)
     return done[id(root)]
@@ -54,7 +56,7 @@ def selected(node: Expr, places: Mapping[Axis, np.ndarray], axis: Axis) -> Expr:
     places = {old: places[old] for old in node.type.axes if old in places}
     if not places:
         return node
-    if isinstance(node, ex.State):
+    if isinstance(node, ex.State | ex.Solution):
         items = [_numbers(at + old.start, axis) for old, at in places.items()]
         return construct.index(construct.lift(node, tuple(places)), items, node.span)
     kept = [old for old in node.type.axes if old not in places]

@@ -111,6 +111,10 @@ def _state(node: ex.State) -> str:
     return expression_text(node.written)
 
 
+def _solution(node: ex.Solution) -> str:
+    return f"ode({node.name}, {expression_text(node.initial)}, {node.start:g}, array[{node.times.size}])"
+
+
 _TEXTS: dict[type[ex.Expr], Callable[[Any], str]] = {
     ex.Constant: _constant,
     ex.Data: lambda node: node.name,
@@ -123,4 +127,5 @@ _TEXTS: dict[type[ex.Expr], Callable[[Any], str]] = {
     ex.Named: _named,
     ex.Lift: _lift,
     ex.State: _state,
+    ex.Solution: _solution,
 }

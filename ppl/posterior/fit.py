@@ -276,6 +276,7 @@ def _explainer(result: InferenceResult) -> Callable[[bool], str]:
     def explained(code: bool) -> str:
         from ppl.inference.explain import explain
 
-        return explain(result.plan, result.guide.gaussian.name, code)
+        conditional = result.method == "conditional"
+        return explain(result.plan, "conditional" if conditional else result.guide.gaussian.name, code)
 
     return explained

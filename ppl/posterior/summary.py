@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+import statistics
 from dataclasses import dataclass
 
 PRINTED_ROWS = 60
 """How many rows a table shows before it leaves out the middle of long arrays."""
 
 _FEWEST = 3  # rows shown of every array, however many arrays there are
-_DIGITS = 4
+_DIGITS = 3
 _HEAD = ("", "mean", "sd", "5 %", "50 %", "95 %")
 
 
@@ -76,27 +77,45 @@ def _longest_shown(sizes: list[int], rows: int | None) -> int:
 
 def _shown(group: list[Row], most: int) -> list[tuple[str, ...]]:
     """The rows of one variable as text, with one line for the middle where there are more than `most`."""
+    known = [decimals for row in group if (decimals := _decimals(row)) is not None]
+    usual = statistics.median_low(known) if known else None
+    cells = [(row.name, *format_row(row, usual)) for row in group]
     if len(group) <= most:
-        return [_cells(row) for row in group]
+        return cells
     head = (most + 1) // 2
     gap = (f"… {len(group) - most} more", *[""] * (len(_HEAD) - 1))
-    return [*map(_cells, group[:head]), gap, *map(_cells, group[len(group) - (most - head) :])]
+    return [*cells[:head], gap, *cells[len(group) - (most - head) :]]
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    return (row.name, *format_row(row))
+def format_row(row: Row, usual: int | None = None) -> list[str]:
+    """The numbers of a row to one precision: three significant digits of its spread, and as many of all else.
 
-
-def format_row(row: Row) -> list[str]:
-    """The numbers of a row to one precision: four significant digits of its spread, and as many of all else."""
-    spread = _spread(row)
-    size = max((abs(number) for number in row.numbers if math.isfinite(number)), default=0.0)
-    if spread == 0.0:
+    Where that is one decimal off the `usual` of its variable, the usual; a discrete variable has whole quantiles.
+    """
+    decimals = _decimals(row)
+    if decimals is None:
         return [_plain(number) for number in row.numbers]
-    decimals = min(max(_DIGITS - 1 - math.floor(math.log10(spread)), 0), 300)
+    quantiles = row.numbers[2:]
+    if all(math.isfinite(number) and number == int(number) for number in quantiles):
+        return [_fixed(row.mean, _DIGITS), _fixed(row.sd, _DIGITS), *map(_plain, quantiles)]
+    if usual is not None and abs(decimals - usual) == 1:
+        decimals = usual
+    size = max((abs(number) for number in row.numbers if math.isfinite(number)), default=0.0)
     if size >= 1e7 or decimals > 8:
         return [f"{number:.{_DIGITS - 1}e}" for number in row.numbers]
-    return [f"{number:.{decimals}f}" for number in row.numbers]
+    return [_fixed(number, decimals) for number in row.numbers]
+
+
+def _decimals(row: Row) -> int | None:
+    """How many decimals show three significant digits of the spread; None without a spread."""
+    spread = _spread(row)
+    return min(max(_DIGITS - 1 - math.floor(math.log10(spread)), 0), 300) if spread else None
+
+
+def _fixed(number: float, decimals: int) -> str:
+    """Without a sign where nothing but zeros is left."""
+    text = f"{number:.{decimals}f}"
+    return text.lstrip("-") if not text.strip("-0.") else text
 
 
 def _spread(row: Row) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from ppl.functions import FUNCTIONS, UNKNOWN, Function
 from ppl.numeric import NUMPY
 
 # Defined on symmetric matrices only: a change of one element is a change of its mirror image too.
-SYMMETRIC = {"cholesky"}
+SYMMETRIC = {"cholesky", "eigenvalues"}
 SCALAR_DOMAINS = ("real", "positive", "nonnegative", "unit_interval", "count", "integer", "boolean", UNKNOWN)
 MATRIX_DOMAINS = ("positive_definite", "cov_cholesky", "corr_cholesky", UNKNOWN)
 
@@ -31,9 +31,9 @@ def core_ranks(function: Function) -> list[int]:
 
 
 def implementation(function: Function) -> Any:
-    """The implementation with the keyword that tells signatures with `...` their event rank."""
+    """The implementation with its static arguments, and what tells signatures with `...` their event rank."""
     if "..." not in function.signature:
-        return function.implementation
+        return partial(function.implementation, **function.example_static) if function.static else function.implementation
     rank = max(core_ranks(function))
     return lambda xp, *arguments: function.implementation(xp, *arguments, event_rank=rank)
 
@@ -44,14 +44,13 @@ def batch(function: Function) -> list[Any]:
     arguments = []
     for argument, shape in zip(example(function), itertools.cycle(shapes), strict=False):
         factor = 1 + 0.05 * np.arange(np.prod(shape)).reshape(shape + (1,) * argument.ndim)
-        arguments.append(
-            np.broadcast_to(argument, shape + argument.shape) if argument.dtype == bool else argument * factor
-        )
+        smooth = argument.dtype.kind == "f"
+        arguments.append(argument * factor if smooth else np.broadcast_to(argument, shape + argument.shape))
     return arguments
 
 
 def float_places(arguments: list[Any]) -> list[int]:
-    return [place for place, argument in enumerate(arguments) if argument.dtype != bool]
+    return [place for place, argument in enumerate(arguments) if argument.dtype.kind == "f"]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -59,7 +58,7 @@ def test_example_fits_the_signature(name):
     function = FUNCTIONS[name]
     arguments = example(function)
     assert function.variadic or len(arguments) == len(function.parameters)
-    sizes: dict[str, int] = {}
+    sizes: dict[str, int] = dict(function.example_static)
     inputs = itertools.cycle(function.core_inputs) if function.variadic else function.core_inputs
     for argument, core in zip(arguments, inputs, strict=not function.variadic):
         if "..." not in core:
@@ -103,6 +102,9 @@ def test_gradient(name, arrange):
 
 
 def domains_for(argument: Any) -> tuple[str, ...]:
+    """Whole numbers are places, of which nothing else is drawn."""
+    if argument.dtype.kind == "i":
+        return (UNKNOWN,)
     return MATRIX_DOMAINS if argument.ndim == 2 and argument.shape[0] == argument.shape[1] else SCALAR_DOMAINS
 
 

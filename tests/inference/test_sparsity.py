@@ -49,12 +49,29 @@ def test_groups_need_few_gradients() -> None:
     assert len(find_pattern(lambda u: -u @ precision, 87).shifts) == 3
 
 
-def test_a_chain_is_one_component_with_three_groups() -> None:
-    dim = 30
-    mask = np.abs(np.subtract.outer(np.arange(dim), np.arange(dim))) <= 1
-    pattern = pattern_of(mask)
-    assert [members.shape for members in pattern.components] == [(1, dim)]
-    assert len(pattern.shifts) == 3
+def chain(rng: np.random.Generator, size: int, width: int, border: int) -> np.ndarray:
+    """A random positive definite matrix: a band and a full border."""
+    dim = size + border
+    mask = np.abs(np.subtract.outer(np.arange(dim), np.arange(dim))) <= width
+    mask[size:, :] = mask[:, size:] = True
+    matrix = np.where(mask, rng.normal(size=(dim, dim)), 0.0)
+    return matrix + matrix.T + 3.0 * dim * np.eye(dim)
+
+
+@pytest.mark.parametrize(("size", "width", "border"), [(30, 1, 0), (200, 1, 2), (60, 3, 1)])
+def test_a_chain_is_factored_as_a_band(size: int, width: int, border: int) -> None:
+    rng = np.random.default_rng(0)
+    precision = chain(rng, size, width, border)
+    pattern = find_pattern(lambda u: -u @ precision, len(precision))
+    assert [members.shape for members in pattern.components] == [(1, size)]
+    assert pattern.widths == (width,)
+    assert len(pattern.shifts) == 2 * width + 1 + border
+    step = np.ones((2, len(precision)))
+    factor = factorise(pattern, -(pattern.shifts[None] * step[:, None]) @ precision, step)
+    vectors = rng.normal(size=(2, len(precision)))
+    assert factor.sound.all()
+    np.testing.assert_allclose(factor.solve(vectors), np.linalg.solve(precision, vectors.T).T, rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(factor.log_det, np.linalg.slogdet(precision)[1], rtol=1e-10)
 
 
 def test_a_matrix_that_is_not_positive_definite_is_flagged() -> None:

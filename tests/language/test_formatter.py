@@ -78,3 +78,19 @@ def without_source(text):
 
 def test_an_empty_text_stays_empty():
     assert formatted("\n\n") == ""
+
+
+def test_alignment_stays_where_it_is_one():
+    text = "mu     ~ normal(0, 5)\nsigma  ~ half_normal(5)\nx  = mu\ny ~ normal(x, 1)\nplate n in N {\n   a[n]  ~ f()\n   bb[n] ~ f()\n}\n"
+    once = formatted(text)
+    assert once.splitlines() == [
+        "mu    ~ normal(0, 5)",
+        "sigma ~ half_normal(5)",
+        "x = mu",
+        "y ~ normal(x, 1)",
+        "plate n in N {",
+        "  a[n]  ~ f()",
+        "  bb[n] ~ f()",
+        "}",
+    ]
+    assert formatted(once) == once

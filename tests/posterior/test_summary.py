@@ -36,32 +36,43 @@ def test_table_is_aligned():
     mu = Row("mu", "mu", 4.4083, 3.3011, -1.02, 4.411, 9.8)
     theta = Row("theta", "theta[10]", 102.4, 31.7, 50.0, 101.0, 155.5)
     assert str(Summary((mu, theta), ("big: left out",))).splitlines() == [
-        "             mean     sd     5 %    50 %    95 %",
-        "mu          4.408  3.301  -1.020   4.411   9.800",
-        "theta[10]  102.40  31.70   50.00  101.00  155.50",
+        "            mean    sd    5 %   50 %   95 %",
+        "mu          4.41  3.30  -1.02   4.41   9.80",
+        "theta[10]  102.4  31.7   50.0  101.0  155.5",
         "big: left out",
     ]
 
 
 def test_digits_follow_the_spread():
-    assert row(4.40831, 3.30112, -1.02, 4.411, 9.8) == ["4.408", "3.301", "-1.020", "4.411", "9.800"]
-    assert row(1998.3012, 0.01234, 1998.28, 1998.3, 1998.32)[0] == "1998.30120"
-    assert row(44123.4, 120.0, 43900.0, 44120.0, 44300.0)[0] == "44123.4"
-    assert row(0.000312345, 5.0, -8.0, 0.1, 8.0)[0] == "0.000"
+    assert row(4.40831, 3.30112, -1.02, 4.411, 9.8) == ["4.41", "3.30", "-1.02", "4.41", "9.80"]
+    assert row(1998.3012, 0.01234, 1998.28, 1998.3, 1998.32)[0] == "1998.3012"
+    assert row(44123.4, 120.0, 43900.5, 44120.0, 44300.0)[0] == "44123"
+    assert row(-0.000312345, 5.0, -8.0, 0.1, 8.0)[0] == "0.00"
+
+
+def test_one_variable_has_one_number_of_decimals():
+    """0.98 and 1.02 have three significant digits with two and with three decimals; 0.0012 is another matter."""
+    rows = tuple(Row("a", f"a[{i}]", sd, sd, -sd, 0.1, sd) for i, sd in enumerate((0.98, 1.02, 0.97, 0.0012)))
+    assert [line.split()[1] for line in str(Summary(rows)).splitlines()[1:]] == ["0.980", "1.020", "0.970", "0.001200"]
+
+
+def test_quantiles_of_a_discrete_variable_are_whole():
+    assert row(2.0661, 1.4523, 0.0, 2.0, 5.0) == ["2.066", "1.452", "0", "2", "5"]
+    assert row(1e-7, 3e-4, 0.0, 0.0, 0.0) == ["0.000", "0.000", "0", "0", "0"]
 
 
 def test_very_large_and_very_small_numbers_have_exponents():
-    assert row(3.21e9, 1.0e8, 3.0e9, 3.2e9, 3.4e9)[0] == "3.210e+09"
-    assert row(3.21e-9, 1.0e-10, 3.0e-9, 3.2e-9, 3.4e-9)[0] == "3.210e-09"
+    assert row(3.21e9, 1.0e8, 3.0e9, 3.2e9 + 0.5, 3.4e9)[0] == "3.21e+09"
+    assert row(3.21e-9, 1.0e-10, 3.0e-9, 3.2e-9, 3.4e-9)[0] == "3.21e-09"
 
 
 def test_a_heavy_tail_does_not_cost_the_median_its_digits():
-    assert row(2.5e5, 4.0e6, 0.51234, 2.3456, 9.8765)[3] == "2.346"
+    assert row(2.5e5, 4.0e6, 0.51234, 2.3456, 9.8765)[3] == "2.35"
 
 
 def test_constants_and_numbers_that_are_not():
     assert row(0.25, 0.0, 0.25, 0.25, 0.25) == ["0.25", "0", "0.25", "0.25", "0.25"]
-    assert row(12345678.9, 0.0, 1, 1, 1)[0] == "1.235e+07"
+    assert row(12345678.9, 0.0, 1, 1, 1)[0] == "1.23e+07"
     assert row(*[float("nan")] * 5) == ["nan"] * 5
     assert row(float("inf"), float("nan"), 0.5, 1.5, 2.5)[:2] == ["inf", "nan"]
 

@@ -1,0 +1,113 @@
+"""Solutions of differential equations as one differentiable operation: the discrete adjoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from autograd import make_vjp
+from autograd.extend import defvjp_argnums, primitive
+
+from ppl.numeric import NUMPY
+from ppl.ode import Path, System, step
+
+BLOCK = 1_000_000
+"""Numbers in one array of the derivatives of several steps at once, roughly."""
+
+
+@primitive
+def solve(xp: Any, system: System, initial: Any, *inputs: Any) -> Any:
+    """The states at the times asked for: (*batch, times, *event). `xp` is what it is differentiated over."""
+    return system.solve(NUMPY, initial, inputs)
+
+
+@primitive
+def _cotangents(
+    xp: Any, system: System, places: tuple[int, ...], answer: Any, cotangent: Any, initial: Any, *inputs: Any
+) -> tuple[Any, ...]:
+    """Cotangents of the initial state and of the inputs at `places`, from that of the answer."""
+    path = system.path_of(NUMPY, answer, initial, inputs)
+    backwards = _Backwards(xp, system, path, inputs, places)
+    at_start, of_inputs = backwards.run(np.moveaxis(cotangent, len(system.batch), 0))
+    return (_summed_to(at_start, np.shape(initial)), *of_inputs)
+
+
+def _adjoint(argnums: Sequence[int], answer: Any, arguments: Sequence[Any], named: Any) -> Callable[..., Any]:
+    xp, system, *rest = arguments
+    places = tuple(place - 3 for place in argnums if place > 2)
+    numbers = [0 if place == 2 else 1 + places.index(place - 3) for place in argnums]
+
+    def adjoint(cotangent: Any) -> tuple[Any, ...]:
+        found = _cotangents(xp, system, places, answer, cotangent, *rest)
+        return tuple(found[number] for number in numbers)
+
+    return adjoint
+
+
+defvjp_argnums(solve, _adjoint)
+
+
+class _Backwards:
+    """The adjoint recursion over the steps of a path, in blocks of steps that are differentiated at once."""
+
+    def __init__(self, xp: Any, system: System, path: Path, inputs: Sequence[Any], places: Sequence[int]) -> None:
+        self._xp, self._system, self._path = xp, system, path
+        self._inputs = inputs
+        self._places = places
+        self._rank = len(system.event)
+        self._width = int(np.prod(system.event, initial=1))
+
+    def run(self, cotangents: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Cotangents of the initial state and of the inputs at `places`, from those of the states at `path.ends`."""
+        states = self._path.states
+        outer = np.zeros_like(states)
+        np.add.at(outer, self._path.ends, cotangents)
+        total = outer[-1]
+        sums = [np.zeros(np.shape(self._inputs[place])) for place in self._places]
+        count = max(1, BLOCK // max(states[0].size, 1))
+        for stop in range(len(states) - 1, 0, -count):
+            start = max(0, stop - count)
+            pull = self._pull(start, stop)
+            slopes = self._slopes(pull, states[start:stop].shape)
+            later = np.empty_like(states[start:stop])
+            for number in range(stop - start - 1, -1, -1):
+                later[number] = total
+                flat = total.reshape(*total.shape[: total.ndim - self._rank], 1, self._width)
+                total = outer[start + number] + (flat @ slopes[number]).reshape(total.shape)
+            sums = [old + new for old, new in zip(sums, pull(later)[1], strict=True)]
+        return total, sums
+
+    def _pull(self, start: int, stop: int) -> Callable[[np.ndarray], Any]:
+        """Pulls cotangents of the ends of some steps back to their beginnings and the inputs."""
+        ranks = (1,) * (self._path.states.ndim - 1)
+        times = self._path.times[start : stop + 1]
+        lengths = np.diff(times).reshape(-1, *ranks)
+
+        def ends(varied: Any) -> Any:
+            given = list(self._inputs)
+            for place, item in zip(self._places, varied[1], strict=True):
+                given[place] = item
+            slope = self._system.slope(self._system.every, self._xp, given)
+            at = times[:-1].reshape(-1, *ranks)
+            return step(lambda time, state: slope(time.reshape(-1), state), at, varied[0], lengths)[0]
+
+        wanted = tuple(self._inputs[place] for place in self._places)
+        return make_vjp(ends)((self._path.states[start:stop], wanted))[0]
+
+    def _slopes(self, pull: Callable[[np.ndarray], Any], shape: tuple[int, ...]) -> np.ndarray:
+        """Derivatives of the end of each step by its beginning: (steps, *batch, width, width)."""
+        lead = shape[: len(shape) - self._rank]
+        rows = []
+        for column in range(self._width):
+            one = np.zeros((*lead, self._width))
+            one[..., column] = 1.0
+            rows.append(pull(one.reshape(shape))[0].reshape(*lead, self._width))
+        return np.stack(rows, axis=-2)
+
+
+def _summed_to(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Summed over what was broadcast from `shape`."""
+    array = array.sum(axis=tuple(range(array.ndim - len(shape))))
+    stretched = tuple(place for place, size in enumerate(shape) if size == 1 and array.shape[place] != 1)
+    return array.sum(axis=stretched, keepdims=True) if stretched else array

@@ -1,0 +1,90 @@
+"""The operations of `ppl.linear` made differentiable, each derivative written with the same operations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import autograd.numpy as anp
+import numpy as np
+from autograd.extend import defjvp, defvjp, primitive
+
+from ppl import linear
+
+solve_triangular = primitive(linear.solve_triangular)
+eigenvalues = primitive(linear.eigenvalues)
+add_runs = primitive(linear.add_runs)
+
+
+@primitive
+def take(array: Any, index: Any, axis: int) -> Any:
+    """`numpy.take` by whole numbers."""
+    return np.take(array, index, axis=axis)
+
+
+defvjp(take, lambda answer, array, index, axis: lambda g: add_runs(g, index, axis, np.shape(array)), argnums=(0,))
+defvjp(add_runs, lambda answer, cotangent, index, axis, shape: lambda g: take(g, index, axis), argnums=(0,))
+defjvp(take, lambda g, answer, array, index, axis: take(g, index, axis), argnums=(0,))
+defjvp(add_runs, lambda g, answer, cotangent, index, axis, shape: add_runs(g, index, axis, shape), argnums=(0,))
+
+
+def segment_sum(values: Any, index: Any, size: int) -> Any:
+    shape = np.shape(values)
+    return add_runs(values, index, len(shape) - 1, (*shape[:-1], size))
+
+
+def _transposed(matrix: Any) -> Any:
+    return anp.swapaxes(matrix, -1, -2)
+
+
+def _triangle(matrix: Any, lower: bool) -> Any:
+    return anp.tril(matrix) if lower else anp.triu(matrix)
+
+
+def _matrix_rule(answer: Any, matrix: Any, right: Any, lower: bool) -> Any:
+    def vjp(g: Any) -> Any:
+        adjoint = solve_triangular(_transposed(matrix), g, not lower)
+        return -_triangle(anp.matmul(adjoint, _transposed(answer)), lower)
+
+    return vjp
+
+
+def _slope_by_matrix(g: Any, answer: Any, matrix: Any, right: Any, lower: bool) -> Any:
+    return -solve_triangular(matrix, anp.matmul(_triangle(g, lower), answer), lower)
+
+
+defvjp(
+    solve_triangular,
+    _matrix_rule,
+    lambda answer, matrix, right, lower: lambda g: solve_triangular(_transposed(matrix), g, not lower),
+    argnums=(0, 1),
+)
+defjvp(
+    solve_triangular,
+    _slope_by_matrix,
+    lambda g, answer, matrix, right, lower: solve_triangular(matrix, g, lower),
+    argnums=(0, 1),
+)
+
+
+def _eigenvectors(matrix: Any) -> Any:
+    """Differentiable where no two eigenvalues coincide, for second derivatives."""
+    return anp.linalg.eigh(matrix)[1]
+
+
+def _eigenvalue_rule(answer: Any, matrix: Any) -> Any:
+    """Right also where eigenvalues coincide, for symmetric functions of them."""
+
+    def vjp(g: Any) -> Any:
+        vectors = _eigenvectors(matrix)
+        return anp.matmul(vectors * g[..., None, :], _transposed(vectors))
+
+    return vjp
+
+
+def _eigenvalue_slope(g: Any, answer: Any, matrix: Any) -> Any:
+    vectors = _eigenvectors(matrix)
+    return anp.sum(vectors * anp.matmul(g, vectors), axis=-2)
+
+
+defvjp(eigenvalues, _eigenvalue_rule)
+defjvp(eigenvalues, _eigenvalue_slope)

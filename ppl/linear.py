@@ -1,0 +1,57 @@
+"""Operations on plain arrays that NumPy lacks or that have no derivative of their own; leading axes are batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Array = Any
+_SMALL = 16
+"""Triangular systems up to this size are solved as full ones, all at once: one loop in C beats many calls of LAPACK."""
+
+
+def triangle(matrix: Array, lower: bool) -> Array:
+    """The lower or upper triangle, its diagonal included, and zeros elsewhere."""
+    return np.tril(matrix) if lower else np.triu(matrix)
+
+
+def solve_triangular(matrix: Array, right: Array, lower: bool) -> Array:
+    """`x` with `matrix @ x = right`: (…, n, n) and (…, n, k) of one batch shape. The other triangle is not read.
+
+    Where the diagonal has a zero the answer is NaN.
+    """
+    singular = ~np.all(np.diagonal(matrix, axis1=-2, axis2=-1), axis=-1)
+    if singular.any():
+        matrix = np.where(singular[..., None, None], np.nan, matrix)
+    if matrix.shape[-1] <= _SMALL:
+        return np.linalg.solve(triangle(matrix, lower), right)
+    from scipy.linalg import solve_triangular as solve_one
+
+    size, columns = right.shape[-2:]
+    pairs = zip(matrix.reshape(-1, size, size), right.reshape(-1, size, columns), strict=True)
+    solved = [solve_one(one, other, lower=lower, check_finite=False) for one, other in pairs]
+    return np.stack(solved).reshape(right.shape) if solved else np.empty(right.shape)
+
+
+def eigenvalues(matrix: Array) -> Array:
+    """Eigenvalues of symmetric matrices in increasing order; the lower triangle is read."""
+    return np.linalg.eigvalsh(matrix)
+
+
+def add_runs(values: Array, index: Array, axis: int, shape: tuple[int, ...]) -> Array:
+    """Element j along `axis` is the sum of the values whose index is j; `shape` is the result's.
+
+    The axes of `index` stand in `values` at `axis`. Sorted runs are added up, which is many times faster than
+    `np.add.at`.
+    """
+    index = np.asarray(index)
+    flat = np.reshape(values, (*shape[:axis], index.size, *shape[axis + 1 :]))
+    order = np.argsort(index, axis=None, kind="stable")
+    ordered = index.reshape(-1)[order]
+    total = np.zeros(shape)
+    if index.size:
+        starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+        sums = np.add.reduceat(np.take(flat, order, axis=axis), starts, axis=axis)
+        total[(slice(None),) * axis + (ordered[starts],)] = sums
+    return total

@@ -1,0 +1,176 @@
+"""Ordinary differential equations: an adaptive Runge-Kutta method for many solutions at once.
+
+The pair of orders 5 and 4 of Dormand and Prince (1980). All solutions of a batch take the same steps, as short as the
+one that needs the shortest asks for. The steps are chosen on plain values; derivatives are those of the solution
+through these steps (the discrete adjoint), so they are exact for the numbers that are returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ppl.loops import Steps
+
+Array = Any
+Slope = Callable[[Any, Array], Array]
+
+NODES = (0.0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0)
+STAGES = (
+    (),
+    (1 / 5,),
+    (3 / 40, 9 / 40),
+    (44 / 45, -56 / 15, 32 / 9),
+    (19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729),
+    (9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656),
+)
+WEIGHTS = (35 / 384, 0.0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84)
+ERROR_WEIGHTS = (71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40)
+"""Weights of the solution of order 5 less those of order 4; the last is of the slope at the end."""
+
+SHRINK, GROW, SAFETY = 0.2, 5.0, 0.9
+MOST_STEPS = 5_000
+"""After so many steps, solutions that ask for a shorter one are given up."""
+
+
+@dataclass(frozen=True)
+class Path:
+    """The steps taken: `times` (steps + 1,) and states there (steps + 1, *batch, *event).
+
+    `ends` are the places of the times that were asked for.
+    """
+
+    times: np.ndarray
+    states: np.ndarray
+    ends: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """`z' = f(t, z)` from `start` on, wanted at the increasing `times`. A state has the shape (*batch, *event).
+
+    `one` is the program of the slope at one time, `run(time, state, given, prepared)`; `every` that at many times at
+    once, the time being the first dimension of `time` and `state`. None in `batch` is the number of draws: that of the
+    initial state (first in `draw_at`) and the inputs at the dimensions `draw_at` tells.
+    """
+
+    start: float
+    times: np.ndarray
+    rtol: float
+    atol: float
+    batch: tuple[int | None, ...]
+    event: tuple[int, ...]
+    draw_at: tuple[int | None, ...]
+    one: Steps
+    every: Steps
+    _last: list[Any] = field(default_factory=list, repr=False)
+
+    def slope(self, steps: Steps, xp: Any, given: Sequence[Array]) -> Slope:
+        """The right side as a function of time and state, from `one` or `every`."""
+        prepare, run = steps.load(xp)
+        prepared = prepare({})
+        return lambda time, state: run(time, state, given, prepared)["slope"]
+
+    def shape(self, arrays: Sequence[Array]) -> tuple[int, ...]:
+        """(*batch, *event) for an initial state and inputs."""
+        sizes = [np.shape(a)[place] for a, place in zip(arrays, self.draw_at, strict=True) if place is not None]
+        draws = max(sizes, default=1)
+        return (*(draws if size is None else size for size in self.batch), *self.event)
+
+    def path(self, xp: Any, initial: np.ndarray, given: Sequence[np.ndarray]) -> Path:
+        """Choose the steps. Solutions that cannot be followed are NaN from there on."""
+        slope = self.slope(self.one, xp, given)
+        state = np.array(np.broadcast_to(initial, self.shape((initial, *given))), float)
+        return _Walk(self, slope, state).path()
+
+    def solve(self, xp: Any, initial: np.ndarray, given: Sequence[np.ndarray]) -> np.ndarray:
+        """The states at the times asked for: (*batch, times, *event)."""
+        path = self.path(xp, initial, given)
+        answer = self.at_times(path)
+        self._last[:] = [answer, path]
+        return answer
+
+    def path_of(self, xp: Any, answer: np.ndarray, initial: np.ndarray, given: Sequence[np.ndarray]) -> Path:
+        """The path that led to an answer of `solve`: that of the last one is remembered."""
+        return self._last[1] if self._last and self._last[0] is answer else self.path(xp, initial, given)
+
+    def at_times(self, path: Path) -> np.ndarray:
+        """The states at the times asked for: (*batch, times, *event)."""
+        return np.moveaxis(path.states[path.ends], 0, len(self.batch))
+
+
+def step(slope: Slope, time: Array, state: Array, length: Array) -> tuple[Array, list[Array]]:
+    """The state one step of `length` later (order 5), and the slopes of the stages."""
+    slopes: list[Array] = []
+    for node, weights in zip(NODES, STAGES, strict=True):
+        slopes.append(slope(time + node * length, _moved(state, length, weights, slopes)))
+    return _moved(state, length, WEIGHTS, slopes), slopes
+
+
+def _moved(state: Array, length: Array, weights: Sequence[float], slopes: Sequence[Array]) -> Array:
+    for weight, slope in zip(weights, slopes, strict=True):
+        if weight:
+            state = state + (weight * length) * slope
+    return state
+
+
+class _Walk:
+    """The choice of steps along one path."""
+
+    def __init__(self, system: System, slope: Slope, state: np.ndarray) -> None:
+        self._system = system
+        self._slope = slope
+        self._event = tuple(range(-len(system.event), 0))
+        self._times = [system.start]
+        self._states = [state]
+
+    def path(self) -> Path:
+        ends = []
+        length = self._first_length()
+        for end in self._system.times:
+            while self._times[-1] < end:
+                length = self._advance(length, float(end))
+            ends.append(len(self._times) - 1)
+        return Path(np.array(self._times), np.array(self._states), np.array(ends, int))
+
+    def _advance(self, length: float, end: float) -> float:
+        """Take one step of at most `length`, not beyond `end`; the length to try next."""
+        time, state = self._times[-1], self._states[-1]
+        while True:
+            left = end - time
+            taken = left if length >= 0.999 * left else length
+            after, slopes = step(self._slope, time, state, taken)
+            slopes.append(self._slope(time + taken, after))
+            difference = sum(w * k for w, k in zip(ERROR_WEIGHTS, slopes, strict=True) if w)
+            errors = self._errors(taken * difference, state, after)
+            error = float(np.max(errors, initial=0.0))
+            change = GROW if error == 0.0 else min(max(SAFETY * error**-0.2, SHRINK), GROW)
+            hopeless = len(self._times) > MOST_STEPS or taken < 1e-12 * max(abs(time), abs(end))
+            if error <= 1.0 or hopeless:
+                lost = np.expand_dims(errors > 1.0, self._event) if self._event else errors > 1.0
+                self._times.append(end if taken == left else time + taken)
+                self._states.append(np.where(lost, np.nan, after))
+                if hopeless:
+                    return taken
+                return max(length, change * taken) if taken == left else change * taken
+            length = change * taken
+
+    def _errors(self, difference: Array, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+        """The error of each solution in units of its tolerance; 0 for those that are lost, huge where they get lost."""
+        size = np.maximum(np.abs(before), np.abs(after))
+        ratio = difference / (self._system.atol + self._system.rtol * size)
+        error = np.sqrt(np.mean(ratio**2, axis=self._event)) if self._event else np.abs(ratio)
+        lost = np.any(~np.isfinite(before), axis=self._event) if self._event else ~np.isfinite(before)
+        return np.where(lost, 0.0, np.where(np.isfinite(error), error, 1e10))
+
+    def _first_length(self) -> float:
+        """A hundredth of the time in which the fastest solution changes as much as its size (Hairer et al., II.4)."""
+        state = self._states[-1]
+        scale = self._system.atol + self._system.rtol * np.abs(state)
+        size, speed = (np.abs(part) / scale for part in (state, self._slope(self._times[-1], state)))
+        span = float(self._system.times[-1] - self._system.start) if len(self._system.times) else 0.0
+        ratio = np.where(np.isfinite(speed) & (speed > 0), np.maximum(size, 1.0) / np.maximum(speed, 1e-300), np.inf)
+        return float(min(0.01 * np.min(ratio, initial=np.inf), span)) or span
