@@ -4,9 +4,9 @@
     fit = model.fit(data)
     print(fit.summary(), fit.verdict)
 
-In a decorated function: `sample`, `plate`, `deterministic`, `factor`, `param`, `predict`; a constructor for every
-distribution (`ppl.Normal`, `ppl.HalfCauchy`, …); NumPy's functions, and those of the language that NumPy lacks
-(`ppl.expit`, …). Every name is imported when it is first used, so that `import ppl` costs next to nothing.
+In a decorated function: `sample`, `plate`, `scope`, `deterministic`, `factor`, `param`, `net`, `predict`; a constructor
+for every distribution (`ppl.Normal`, `ppl.HalfCauchy`, …); NumPy's functions, and those of the language that NumPy
+lacks (`ppl.expit`, …). Every name is imported when it is first used, so that `import ppl` costs next to nothing.
 """
 
 from __future__ import annotations
@@ -23,11 +23,14 @@ if TYPE_CHECKING:
         deterministic,
         factor,
         mixture,
+        net,
+        note,
         ordered,
         param,
         plate,
         predict,
         sample,
+        scope,
         truncated,
         zero_inflated,
         zero_sum,
@@ -60,12 +63,15 @@ _HOMES = {
     "load": "ppl.program",
     "load_fit": "ppl.program",
     "mixture": "ppl.embedding",
+    "net": "ppl.embedding",
+    "note": "ppl.embedding",
     "ordered": "ppl.embedding",
     "param": "ppl.embedding",
     "parse": "ppl.program",
     "plate": "ppl.embedding",
     "predict": "ppl.embedding",
     "sample": "ppl.embedding",
+    "scope": "ppl.embedding",
     "truncated": "ppl.embedding",
     "zero_inflated": "ppl.embedding",
     "zero_sum": "ppl.embedding",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 Array = Any
-_SMALL = 16
+_SMALL = 40
 """Triangular systems up to this size are solved as full ones, all at once: one loop in C beats many calls of LAPACK."""
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ppl import linear
+from ppl import chains, linear
 from ppl.loops import Loop
 from ppl.ode import System
 
@@ -49,6 +49,10 @@ class Namespace:
     def eigenvalues(self, matrix: Any) -> Any:
         """Eigenvalues of symmetric matrices in increasing order."""
         return linear.eigenvalues(matrix)
+
+    def chain(self, log_weights: Any) -> Any:
+        """The log sum of the weights of all paths of a hidden Markov chain; see `ppl.chains`."""
+        return chains.total(log_weights)
 
     def ode(self, system: System, initial: Any, inputs: Sequence[Any]) -> Any:
         """The states of a differential equation at the times asked for: (*batch, times, *event)."""

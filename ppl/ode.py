@@ -126,6 +126,7 @@ class _Walk:
         self._event = tuple(range(-len(system.event), 0))
         self._times = [system.start]
         self._states = [state]
+        self._limit = MOST_STEPS
 
     def path(self) -> Path:
         ends = []
@@ -142,21 +143,32 @@ class _Walk:
         while True:
             left = end - time
             taken = left if length >= 0.999 * left else length
-            after, slopes = step(self._slope, time, state, taken)
-            slopes.append(self._slope(time + taken, after))
-            difference = sum(w * k for w, k in zip(ERROR_WEIGHTS, slopes, strict=True) if w)
-            errors = self._errors(taken * difference, state, after)
+            after, errors = self._tried(time, state, taken)
             error = float(np.max(errors, initial=0.0))
             change = GROW if error == 0.0 else min(max(SAFETY * error**-0.2, SHRINK), GROW)
-            hopeless = len(self._times) > MOST_STEPS or taken < 1e-12 * max(abs(time), abs(end))
-            if error <= 1.0 or hopeless:
-                lost = np.expand_dims(errors > 1.0, self._event) if self._event else errors > 1.0
-                self._times.append(end if taken == left else time + taken)
-                self._states.append(np.where(lost, np.nan, after))
-                if hopeless:
-                    return taken
+            if error <= 1.0:
+                self._take(end if taken == left else time + taken, after)
                 return max(length, change * taken) if taken == left else change * taken
-            length = change * taken
+            if len(self._times) > self._limit or taken < 1e-12 * max(abs(time), abs(end)):
+                state = self._without(state, errors > 1.0)
+                self._limit = len(self._times) + MOST_STEPS
+            else:
+                length = change * taken
+
+    def _tried(self, time: float, state: np.ndarray, length: float) -> tuple[np.ndarray, np.ndarray]:
+        """The state one step later, and the error of each solution in units of its tolerance."""
+        after, slopes = step(self._slope, time, state, length)
+        slopes.append(self._slope(time + length, after))
+        difference = sum(w * k for w, k in zip(ERROR_WEIGHTS, slopes, strict=True) if w)
+        return after, self._errors(length * difference, state, after)
+
+    def _take(self, time: float, state: np.ndarray) -> None:
+        self._times.append(time)
+        self._states.append(state)
+
+    def _without(self, state: np.ndarray, lost: np.ndarray) -> np.ndarray:
+        """The state with some solutions given up."""
+        return np.where(np.expand_dims(lost, self._event) if self._event else lost, np.nan, state)
 
     def _errors(self, difference: Array, before: np.ndarray, after: np.ndarray) -> np.ndarray:
         """The error of each solution in units of its tolerance; 0 for those that are lost, huge where they get lost."""

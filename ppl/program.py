@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pathlib
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ppl.errors import DataError, Diagnostic, InferenceError, UncertainFitWarning
 from ppl.model.model import Model
 from ppl.source import Source
 
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
 class Door(Protocol):
     """Where a model comes from. `bind` checks data and gives the model with every shape known, and its arrays.
 
-    Where `absent`, outcomes may be missing from the data: their sites are then latent. Where `afresh`, so are those that
-    the model looks back on, if it can tell them from other data.
+    Where `absent`, outcomes may be missing from the data: their sites are then latent. Where `afresh`, so are those
+    that the model looks back on, if it can tell them from other data.
     """
 
     @property
@@ -47,11 +49,12 @@ class BoundModel:
 
     model: Model
     data: dict[str, Any]
+    warnings: tuple[Diagnostic, ...] = ()
 
     def plan(self) -> Plan:
         from ppl.compiler import compile_model
 
-        return compile_model(self.model)
+        return compile_model(self.model).warned(self.warnings)
 
     def __str__(self) -> str:
         from ppl.model.text import model_text
@@ -80,10 +83,15 @@ class Program:
 
     def bind(self, data: Mapping[str, Any], base: int = 0) -> BoundModel:
         """Check names, types, shapes and bounds of the data; report all errors at once."""
-        return BoundModel(*self._door.bind(data, base, False))
+        check_mapping(data)
+        if base not in (0, 1):
+            raise DataError.of("E502", None, f"base is {base}", "indices count from 0 or from 1")
+        model, arrays = self._door.bind(data, base, False)
+        return BoundModel(model, arrays, _latents_in(model, data))
 
     def bind_without_outcomes(self, data: Mapping[str, Any], base: int = 0) -> BoundModel:
         """As `bind`, but observed data may be missing: what is missing is then drawn, not conditioned on."""
+        check_mapping(data)
         return BoundModel(*self._door.bind(data, base, True))
 
     def graph(self, data: Mapping[str, Any], base: int = 0) -> networkx.DiGraph:
@@ -126,6 +134,8 @@ class Program:
         """Prior predictive draws of every site, (draws, *shape); observed values in `data` are not used."""
         from ppl.inference.evaluate import simulate
 
+        check_mapping(data)
+        at_least(1, draws=draws)
         return simulate(*self._door.bind(data, base, absent=True, afresh=True), draws, seed)
 
     def fit(
@@ -147,9 +157,39 @@ class Program:
         from ppl.inference.fit import run_fit
         from ppl.posterior import Fit
 
+        at_least(1, draws=draws)
+        at_least(0, seed=seed)
         bound = self.bind(data, base)
         result = run_fit(bound.plan(), bound.data, guide, method, seed, draws, progress, options)
-        return Fit.of(self, bound.model, bound.data, result, base)
+        if result.verdict.level != "trusted":
+            warnings.warn(str(result.verdict), UncertainFitWarning, stacklevel=2)
+        return Fit.of(self, result.plan.model, bound.data, result, base)
+
+
+def check_mapping(data: object) -> None:
+    """Raises DataError where data are not names with values."""
+    if not isinstance(data, Mapping):
+        found = f"data are {type(data).__name__!r}"
+        raise DataError.of("E521", None, found, 'expected a mapping from names to values: {"N": 3, "y": [1.2, 0.4, 2]}')
+
+
+def at_least(least: int, **arguments: int) -> None:
+    """Raises InferenceError for an argument below `least`."""
+    for name, value in arguments.items():
+        if value < least:
+            raise InferenceError.of("E705", None, f"{name} is {value}", f"at least {least} is needed")
+
+
+def _latents_in(model: Model, data: Mapping[str, Any]) -> tuple[Diagnostic, ...]:
+    """Warnings for unknowns that have a value in the data, which nothing looks at."""
+    return tuple(
+        Diagnostic(
+            "W507", site.span, f"`{site.name}` is unknown here, though the data have a value for it",
+            "to observe it, declare it as `data`, or pass `obs=` in Python",
+        )
+        for site in model.latents
+        if site.name in data
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

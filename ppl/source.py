@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-
 WIDEST = 200
 """The longest excerpt of a line, in characters."""
 

@@ -2,7 +2,7 @@
 
 In `docs/reference/language.md` a fence `ppl` holds a program. The fences behind it say what becomes of it: `json` has
 its data, `text` the exact answer where it is wrong. `ppl file=NAME` is kept for `use`, `ppl later` is answered with
-E801.
+E801 when it is bound or planned.
 """
 
 import json
@@ -15,7 +15,8 @@ import pytest
 import ppl
 from ppl.distributions import DISTRIBUTIONS
 from ppl.functions import FUNCTIONS
-from ppl.language.vocabulary import COMBINATORS, FORMS, NOTES
+from ppl.language.vocabulary import COMBINATORS, FORMS
+from ppl.model.notes import NOTES
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "language.md"
 FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -75,7 +76,7 @@ def test_a_wrong_program_is_answered_so(example):
 @cases(lambda example: example.note == "later")
 def test_what_is_not_supported_says_so(example):
     with pytest.raises(ppl.ModelError) as caught:
-        ppl.parse(example.text, "model.ppl").bind(json.loads(example.data))
+        ppl.parse(example.text, "model.ppl").bind(json.loads(example.data)).plan()
     assert {record.code for record in caught.value.diagnostics} == {"E801"}
 
 

@@ -69,6 +69,7 @@ def test_the_plans_are_equal(path):
     assert text.explain(data) == function.explain(data)
 
 
+@pytest.mark.slow
 def test_the_script_prints_a_table(path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, path], env=environment, capture_output=True, text=True, check=False)

@@ -14,8 +14,8 @@ from ppl.functions import FUNCTIONS
 
 WRITTEN = {
     "DataError", "Fit", "InferenceError", "InternalError", "ModelError", "PPLError", "Program", "UncertainFitWarning",
-    "__version__", "censored", "deterministic", "factor", "load", "load_fit", "mixture", "model", "ordered", "param",
-    "parse", "plate", "predict", "sample", "truncated", "zero_inflated", "zero_sum",
+    "__version__", "censored", "deterministic", "factor", "load", "load_fit", "mixture", "model", "net", "note",
+    "ordered", "param", "parse", "plate", "predict", "sample", "scope", "truncated", "zero_inflated", "zero_sum",
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from autograd import make_hvp
 from autograd.extend import defjvp, defvjp, primitive
 from autograd.numpy.numpy_vjps import unbroadcast_f
 
-from ppl.backends import equations, linear, loops
+from ppl.backends import chains, equations, linear, loops
 from ppl.backends.staging import staged_value_and_grad, value_and_grad
 from ppl.loops import Loop
 from ppl.numeric import Namespace
@@ -88,6 +88,9 @@ class AutogradNamespace(Namespace):
 
     def scan(self, loop: Loop, inputs: Sequence[Any]) -> Any:
         return loops.scan(self, loop, *inputs)
+
+    def chain(self, log_weights: Any) -> Any:
+        return chains.chain(log_weights)
 
     def ode(self, system: System, initial: Any, inputs: Sequence[Any]) -> Any:
         return equations.solve(self, system, initial, *inputs)

@@ -2,7 +2,8 @@
 
 A run of autograd's value-and-gradient is itself traced, one level further out, by nodes that write every call
 down. What does not depend on the arguments is folded by itself, since it is never recorded. Python control flow on
-values would be frozen into the record, so the first replay is checked against an eager run and dropped where they differ.
+values would be frozen into the record, so the first replay is checked against an eager run and dropped where they
+differ.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ class RecordingNode(Node):
     """An autograd node that writes its call onto the tape of its parents."""
 
     __slots__ = ["place", "tape"]
+    tape: Tape
+    place: int
 
     def __init__(
         self,
@@ -173,7 +176,7 @@ def record(function: ValueAndGrad, arguments: tuple[np.ndarray, ...]) -> Replay 
     try:
         with trace_stack.new_trace() as level:
             boxes = [new_box(a, level, RecordingNode.new_root(tape, i)) for i, a in enumerate(arguments)]
-            outcome = function(*boxes)
+            outcome: tuple[Any, Any] = function(*boxes)
     except (TypeError, ValueError, NotImplementedError):  # a primitive that takes plain arrays only
         return None
     outputs = [Slot(part._node.place) if isbox(part) else part for part in outcome]
@@ -201,7 +204,9 @@ def _compiled(tape: Tape, outputs: list[Any]) -> Replay:
 def _listing(
     tape: Tape, outputs: list[Slot]
 ) -> tuple[list[tuple[int, str]], dict[str, Any], dict[int, int], dict[int, int]]:
-    """Live calls as text by place, the constants they name, which calls are the same, and where each value is used last."""
+    """Live calls as text by place, the constants they name, which calls are the same, and where each value is used
+    last.
+    """
     names: dict[str, Any] = {}
     same: dict[int, int] = {}
     known: dict[Any, int] = {}

@@ -47,6 +47,7 @@ def _fit_options(fit: argparse.ArgumentParser) -> None:
     _model_and_data(fit)
     _guide(fit)
     fit.add_argument("--method", default="auto", help="auto, deterministic or adam (default: auto)")
+    fit.add_argument("--steps", type=_whole(1), help="at most so many steps of adam (default: 20000)")
     fit.add_argument("--seed", type=_whole(0), default=0, help="equal seeds give equal results (default: 0)")
     fit.add_argument("--draws", type=_whole(1), default=4000, help="posterior draws to keep (default: 4000)")
     fit.add_argument("--summary", metavar="OUT.json", type=pathlib.Path, help="write means, sds and quantiles as JSON")

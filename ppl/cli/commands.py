@@ -14,7 +14,8 @@ from ppl.errors import UncertainFitWarning
 
 if TYPE_CHECKING:
     from ppl.model.plan import Plan
-    from ppl.posterior import Fit, Run, Summary
+    from ppl.posterior import Fit, Summary
+    from ppl.posterior.fit import Run
     from ppl.program import Program
 
 
@@ -55,6 +56,7 @@ def fit(arguments: argparse.Namespace) -> int:
         fitted = program.fit(
             data, guide=arguments.guide, method=arguments.method, seed=arguments.seed, base=arguments.base,
             draws=arguments.draws, progress=False if arguments.no_progress else None,
+            **({} if arguments.steps is None else {"steps": arguments.steps}),
         )  # fmt: skip
     _warn(fitted.run.warnings)
     summary = fitted.summary()
@@ -76,8 +78,13 @@ def _evidence(run: Run) -> str:
     """The bound and the estimate of the log evidence, in nats."""
     if run.method == "exact" and run.log_evidence is not None:
         return f"log evidence {run.log_evidence:.2f} (exact)"
-    estimate = "" if run.log_evidence is None else f", log evidence {run.log_evidence:.2f}"
-    return f"ELBO {run.elbo:.2f} ± {run.elbo_mcse:.2f}{estimate}"
+    estimate = "" if run.log_evidence is None else f", log evidence {_nats(run.log_evidence)}"
+    return f"ELBO {_nats(run.elbo)} ± {_nats(run.elbo_mcse)}{estimate}"
+
+
+def _nats(value: float) -> str:
+    """Two decimals, without a sign before nothing but zeros; an exponent where the number is beyond reading."""
+    return f"{value:.3g}" if abs(value) > 1e9 else f"{value:.2f}".replace("-0.00", "0.00")
 
 
 def _how(run: Run) -> str:

@@ -16,8 +16,8 @@ import numpy as np
 
 from ppl.functions import FUNCTIONS, Function
 from ppl.loops import Loop
-from ppl.ode import System
 from ppl.model.resolve import ArrayLanguage, Key
+from ppl.ode import System
 
 Ref = int
 

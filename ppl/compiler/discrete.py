@@ -10,11 +10,23 @@ from typing import Any
 
 import numpy as np
 
+from ppl import chains
 from ppl.axes import DRAW, Axis, Layout, union
 from ppl.compiler.arrays import Program, Ref
-from ppl.compiler.elimination import Table, Value, eliminate, log_terms, over_states, read_elements, state_values
+from ppl.compiler.elimination import (
+    Table,
+    Value,
+    chained,
+    eliminate,
+    log_terms,
+    opened_writer,
+    over_states,
+    read_elements,
+    state_values,
+)
 from ppl.compiler.writer import Writer
 from ppl.functions import FUNCTIONS, Function
+from ppl.model.chains import Chain
 from ppl.model.elimination import Elimination
 from ppl.model.model import Site
 from ppl.model.plan import Plan
@@ -26,7 +38,7 @@ def enumerated_program(plan: Plan) -> Program:
 
     One for each draw of all other latents, by backward sampling; exact given these.
     """
-    writer = Writer(plan.model)
+    writer = opened_writer(plan)
     outputs: dict[str, Ref] = {}
     factors = log_terms(writer, plan)
     for elimination in plan.eliminations:
@@ -37,7 +49,7 @@ def enumerated_program(plan: Plan) -> Program:
             for other, how in table.step.others.items():
                 read = read_elements(writer, drawn[other], how)
                 weights = _at_state(writer, weights, elimination.states[other], read)
-            drawn[site.name] = _drawn(writer, site, weights, elimination.states[site.name])
+            drawn[site.name] = _drawn(writer, site, weights, elimination.states[site.name], table.step.chain)
             states, _ = state_values(writer, site, elimination.states[site.name])
             value = _at_state(writer, states, elimination.states[site.name], drawn[site.name])
             outputs[site.name] = writer.returned(value.array, site.axes, 0)
@@ -46,7 +58,7 @@ def enumerated_program(plan: Plan) -> Program:
 
 def marginals_program(plan: Plan) -> Program:
     """`run(values, prepared) -> {site: probabilities}`: exact given all other latents, (draw, plates…, states)."""
-    writer = Writer(plan.model)
+    writer = opened_writer(plan)
     outputs: dict[str, Ref] = {}
     factors = log_terms(writer, plan)
     for elimination in plan.eliminations:
@@ -73,13 +85,24 @@ def _belief(writer: Writer, elimination: Elimination, table: Table, beliefs: dic
 
     The others stand together in the table of the first of them that goes.
     """
-    conditional = over_states(writer, _NORMALISED, table.log_weights, elimination.states[table.step.site])
+    axis = elimination.states[table.step.site]
+    if table.step.chain is None:
+        conditional = over_states(writer, _NORMALISED, table.log_weights, axis)
+    else:
+        conditional = _smoothed(writer, table.log_weights, table.step.chain, axis)
     if not table.step.others:
         return conditional
     first = next(step.site for step in elimination.steps if step.site in table.step.others)
     separator = _only(writer, beliefs[first], {elimination.states[name] for name in table.step.others})
     read = read_elements(writer, separator, table.step.others[first])
     return writer.resolver.apply(FUNCTIONS["multiply"], [conditional, read], 0)
+
+
+def _smoothed(writer: Writer, log_weights: Value, chain: Chain, axis: Axis) -> Value:
+    """The marginals of a chain given the other sites in its table."""
+    ref, rest = chained(writer, log_weights, chain, axis)
+    found = writer.recorder.apply(_MARGINALS, [ref], {})
+    return writer.resolver.in_order(found, (chain.time, *rest, axis), 0)
 
 
 def _only(writer: Writer, belief: Value, states: set[Axis]) -> Value:
@@ -100,8 +123,10 @@ def _at_state(writer: Writer, item: Value, axis: Axis, states: Value) -> Value:
     return Resolved(taken, tuple(each for each in want.axes if each != axis), 0)
 
 
-def _drawn(writer: Writer, site: Site, log_weights: Value, axis: Axis) -> Value:
-    """Positions along the axis of the site's states, drawn independently for each draw and element."""
+def _drawn(writer: Writer, site: Site, log_weights: Value, axis: Axis, chain: Chain | None) -> Value:
+    """Positions along the axis of the site's states, drawn independently for each draw and element or chain."""
+    if chain is not None:
+        return _drawn_chain(writer, site, log_weights, axis, chain)
     want = union([(DRAW, axis, *site.axes)])
     weights = writer.resolver.expand(log_weights, Layout(want, 0))
     name = writer.recorder.function("draw_states", _draw_states)
@@ -110,6 +135,23 @@ def _drawn(writer: Writer, site: Site, log_weights: Value, axis: Axis) -> Value:
     ref = writer.recorder.record(text, (weights,), static=False)
     writer.recorder.hints[ref] = f"{site.name}_state"
     return Resolved(ref, tuple(each for each in want if each != axis), 0)
+
+
+def _drawn_chain(writer: Writer, site: Site, log_weights: Value, axis: Axis, chain: Chain) -> Value:
+    ref, rest = chained(writer, log_weights, chain, axis)
+    batch = union([(DRAW, *(each for each in site.axes if each != chain.time))])
+    aligned = writer.recorder.take(ref, (slice(None), *(slice(None) if each in rest else None for each in batch)))
+    name = writer.recorder.function("draw_chain", _draw_chain)
+    shape = ", ".join("draws" if each == DRAW else str(each.size) for each in batch)
+    drawn = writer.recorder.record(f"{name}(rng, ({shape},), {{}})  # {site.name}", (aligned,), static=False)
+    writer.recorder.hints[drawn] = f"{site.name}_state"
+    return writer.resolver.in_order(drawn, (chain.time, *batch), 0)
+
+
+def _draw_chain(xp: Any, rng: np.random.Generator, shape: tuple[int, ...], log_weights: Any) -> Any:
+    """One path for each element of `shape`: (steps, *shape)."""
+    steps, *_, before, states = log_weights.shape
+    return chains.drawn(rng, np.broadcast_to(log_weights, (steps, *shape, before, states)))
 
 
 def _normalised(xp: Any, log_weights: Any, axis: int) -> Any:
@@ -137,5 +179,6 @@ def _draw_states(xp: Any, rng: np.random.Generator, shape: tuple[int, ...], log_
     return np.sum(np.take(edges, range(edges.shape[axis] - 1), axis=axis) <= uniform * last, axis=axis)
 
 
+_MARGINALS = Function("chain_marginals", ("log_weights",), lambda xp, weights: chains.marginals(weights), "", "")
 _NORMALISED = Function("normalised", ("log_weights",), _normalised, "", "")
 _TAKEN = Function("taken_along", ("x", "positions"), _taken, "", "")

@@ -17,6 +17,7 @@ from ppl.compiler.arrays import Ref
 from ppl.compiler.writer import Writer
 from ppl.functions import FUNCTIONS, Function
 from ppl.functions.reductions import log_sum_exp
+from ppl.model.chains import Chain, opened
 from ppl.model.elimination import Elimination, Part, Reading, Step
 from ppl.model.model import Factor, Site
 from ppl.model.plan import Plan
@@ -34,11 +35,25 @@ class Table:
     result: Value
 
 
+def opened_writer(plan: Plan) -> Writer:
+    """A writer of the plan's model in which chains have their earlier elements along axes of their own."""
+    chains = [chain for elimination in plan.eliminations for chain in elimination.chains]
+    writer = Writer(opened(plan.model, chains))
+    for chain in chains:
+        site = plan.model.by_name[chain.site]
+        assert isinstance(site, Site)
+        writer.resolver.before[chain.site], _ = state_values(writer, site, chain.before)
+    return writer
+
+
 def log_terms(writer: Writer, plan: Plan) -> dict[str, Value]:
-    """The elementwise log density of every site and factor, enumerated sites taking all of their states."""
+    """The elementwise log density of every site and factor, enumerated sites taking all of their states.
+
+    `writer` is one of `opened_writer`.
+    """
     states = {name: axis for elimination in plan.eliminations for name, axis in elimination.states.items()}
     terms: dict[str, Value] = {}
-    for statement in plan.model.statements:
+    for statement in writer.model.statements:
         if isinstance(statement, Factor):
             terms[statement.name] = writer.resolver(statement.value)
         elif isinstance(statement, Site) and statement.name in states:
@@ -87,11 +102,24 @@ def eliminate(writer: Writer, elimination: Elimination, factors: Mapping[str, Va
         log_weights = parts[0]
         for part in parts[1:]:
             log_weights = writer.resolver.apply(FUNCTIONS["add"], [log_weights, part], 0)
-        known[step.result] = over_states(writer, _LOG_SUM_EXP, log_weights, elimination.states[step.site], drop=True)
+        axis = elimination.states[step.site]
+        if step.chain is None:
+            known[step.result] = over_states(writer, _LOG_SUM_EXP, log_weights, axis, drop=True)
+        else:
+            ref, rest = chained(writer, log_weights, step.chain, axis)
+            known[step.result] = Resolved(writer.recorder.record("xp.chain({})", (ref,)), rest, 0)
         writer.name(log_weights.array, f"{step.site}_weights")
         writer.name(known[step.result].array, f"sum_over_{step.site}")
         tables.append(Table(step, log_weights, known[step.result]))
     return tables
+
+
+def chained(writer: Writer, log_weights: Value, chain: Chain, axis: Axis) -> tuple[Ref, tuple[Axis, ...]]:
+    """Weights as `ppl.chains` takes them, (steps, batch…, states before, states), and the axes of the batch."""
+    array, axes = writer.stretched(log_weights, (chain.time, chain.before, axis))
+    rest = tuple(each for each in axes if each not in (chain.time, chain.before, axis))
+    order = tuple(axes.index(each) for each in (chain.time, *rest, chain.before, axis))
+    return writer.recorder.transpose(array, order), rest
 
 
 def _onto(writer: Writer, factor: Value, part: Part, plates: tuple[Axis, ...]) -> Value:

@@ -8,7 +8,7 @@ the smallest table.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from ppl.axes import Axis, state_axis
 from ppl.compiler.readings import NotElementwise, reading
 from ppl.errors import Diagnostic, ModelError
+from ppl.model.chains import Chain, chain_of, looks_back, opened
 from ppl.model.elimination import Elimination, Part, Reading, Step
 from ppl.model.model import Factor, Model, Note, Site
 from ppl.model.plan import Plan, SitePlan
@@ -112,12 +113,15 @@ def enumerate_sites(model: Model, names: Iterable[str], keep: Iterable[str] = ()
     sites = {site.name: site for site in model.latents if site.name in set(names)}
     reasons = {}
     states: dict[str, Axis] = {}
+    chains: dict[str, Chain] = {}
     for position, site in enumerate(model.latents):
         if site.name in sites and (count := state_count(site)) is not None:
             states[site.name] = state_axis(site.name, count, position)
+            chain = chain_of(model, site, state_axis(f"{site.name} before", count, position - len(model.latents)))
+            chains |= {} if chain is None else {site.name: chain}
         elif site.name in sites:
             reasons[site.name] = "its support is not known to be finite"
-    factors = _factors(model, [sites[name] for name in states], reasons)
+    factors = _factors(opened(model, chains.values()), list(states), chains, reasons)
     protected = set(keep)
     while True:
         open_sites = [name for name in states if name not in reasons]
@@ -125,7 +129,7 @@ def enumerate_sites(model: Model, names: Iterable[str], keep: Iterable[str] = ()
         stuck: list[str] = []
         done = []
         for group in groups:
-            steps, left = _ordered(group, {name: sites[name] for name in open_sites}, states)
+            steps, left = _ordered(group, {name: sites[name] for name in open_sites}, states, chains)
             stuck += left
             members = tuple(f.name for f in group)
             done.append(Elimination(members, {step.site: states[step.site] for step in steps}, steps))
@@ -148,6 +152,7 @@ def too_large(model: Model, enumeration: Enumeration) -> list[Diagnostic]:
 
 def _table_too_large(model: Model, elimination: Elimination, step: Step) -> Diagnostic:
     sizes = [elimination.states[name].size for name in (step.site, *step.others)]
+    sizes += [] if step.chain is None else [step.chain.before.size]
     power = f"{sizes[0]}^{len(sizes)}" if len(set(sizes)) == 1 and len(sizes) > 1 else " * ".join(map(str, sizes))
     total = f"{math.prod(sizes):.2g}".replace("e+0", "e").replace("e+", "e")
     shown = f"{power} = {total}" if len(sizes) > 1 else total
@@ -180,9 +185,12 @@ class _LogFactor:
         return _LogFactor(self.name, self.plates, {k: r for k, r in self.reads.items() if k != name})
 
 
-def _factors(model: Model, sites: Sequence[Site], reasons: dict[str, str]) -> list[_LogFactor]:
+def _factors(
+    model: Model, names: Sequence[str], chains: Mapping[str, Chain], reasons: dict[str, str]
+) -> list[_LogFactor]:
     """The statements that read the sites; a site that one of them does not read element by element gets its reason."""
     found = []
+    sites = [site for site in model.latents if site.name in names]
     for statement in model.statements:
         if not isinstance(statement, Site | Factor):
             continue
@@ -197,6 +205,9 @@ def _factors(model: Model, sites: Sequence[Site], reasons: dict[str, str]) -> li
                 reads[site.name] = how
         if reads:
             found.append(_LogFactor(statement.name, statement.axes, reads))
+        for name in looks_back(model, statement) & chains.keys():
+            beside = [o for o, how in reads.items() if o != name and chains[name].time in how.needs]
+            reasons |= dict.fromkeys(beside, f"in `{statement.name}` it is read together with an earlier `{name}`")
     for name in reasons:
         found = [factor.without(name) for factor in found]
     return found
@@ -216,27 +227,29 @@ def _groups(factors: Sequence[_LogFactor], names: Sequence[str]) -> list[list[_L
 
 
 def _ordered(
-    factors: Sequence[_LogFactor], sites: dict[str, Site], states: dict[str, Axis]
+    factors: Sequence[_LogFactor], sites: dict[str, Site], states: dict[str, Axis], chains: Mapping[str, Chain]
 ) -> tuple[tuple[Step, ...], list[str]]:
     """The steps that sum out the sites of a group, and the sites that cannot go."""
     factors = list(factors)
     open_sites = [name for name in sites if any(name in factor.reads for factor in factors)]
     steps: list[Step] = []
     while open_sites:
-        ready = [step for name in open_sites if (step := _step(name, sites[name].axes, factors)) is not None]
+        steps_now = [_step(name, sites[name].axes, factors, chains.get(name)) for name in open_sites]
+        ready = [step for step in steps_now if step is not None]
         if not ready:
             return tuple(steps), open_sites
         best = min(ready, key=lambda step: math.prod(states[name].size for name in (step.site, *step.others)))
         steps.append(best)
         open_sites.remove(best.site)
         factors = [factor for factor in factors if best.site not in factor.reads]
-        factors.append(_LogFactor(best.result, best.plates, best.others))
+        factors.append(_LogFactor(best.result, best.left, best.others))
     return tuple(steps), []
 
 
-def _step(name: str, plates: tuple[Axis, ...], factors: Sequence[_LogFactor]) -> Step | None:
+def _step(name: str, plates: tuple[Axis, ...], factors: Sequence[_LogFactor], chain: Chain | None) -> Step | None:
     """The step that sums out `name`, None where it must wait for another site."""
     parts, others = [], dict[str, Reading]()
+    left = Step(name, plates, (), {}, chain).left
     for factor in factors:
         if name not in factor.reads:
             continue
@@ -245,10 +258,10 @@ def _step(name: str, plates: tuple[Axis, ...], factors: Sequence[_LogFactor]) ->
         if moved is None:
             return None
         for other, read in moved.items():
-            if not read.needs <= set(plates) or not others.setdefault(other, read).same_as(read):
+            if not read.needs <= set(left) or not others.setdefault(other, read).same_as(read):
                 return None
         parts.append(Part(factor.name, factor.plates, how if how.target else None))
-    return Step(name, plates, tuple(parts), others)
+    return Step(name, plates, tuple(parts), others, chain)
 
 
 def _moved(factor: _LogFactor, name: str) -> dict[str, Reading] | None:

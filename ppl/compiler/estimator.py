@@ -26,6 +26,9 @@ def choose_estimators(plan: Plan) -> Plan:
             continue
         if support.bijection is not None:
             sites[site.name] = _pathwise(sites[site.name], site)
+        elif site.present is not None:
+            found = f"`{site.name}` in a ragged plate cannot be summed out; scoring it there is not supported yet"
+            problems.append(Diagnostic("E801", site.span, found))
         elif support.name in FACTORS and all(bound.type.static for bound in site.support.arguments):
             sites[site.name] = _scored(sites[site.name], site)
             warnings += _warn_unbounded(site)

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from ppl.axes import DRAW
 from ppl.compiler.ancestral import draw
 from ppl.compiler.arrays import Program, Ref
-from ppl.compiler.elimination import eliminate, log_terms
+from ppl.compiler.elimination import eliminate, log_terms, opened_writer
 from ppl.compiler.writer import Writer, location_and_scale
 from ppl.constraints import SUPPORTS
 from ppl.functions import FUNCTIONS
@@ -29,7 +29,7 @@ def density_program(plan: Plan) -> Program:
 
     Statements that an elimination joins are one entry, under its name, with the enumerated sites summed out.
     """
-    writer = Writer(plan.model)
+    writer = opened_writer(plan)
     keep = {cost.name: cost.keep for cost in plan.costs}
     factors = log_terms(writer, plan)
     groups = {name: elimination for elimination in plan.eliminations for name in elimination.members}
@@ -90,7 +90,7 @@ def constrain_program(plan: Plan) -> Program:
             terms.append(writer.support_call(statement, "log_det", raw))
         if terms:
             total = terms[0] if len(terms) == 1 else writer.resolver.apply(FUNCTIONS["add"], terms, 0)
-            log_dets[statement.name] = writer.reduced(total, statement.axes, ())
+            log_dets[statement.name] = writer.reduced(writer.present(statement, total), statement.axes, ())
     return writer.program(
         ["unconstrained", "values"], "values and log |det J| of the latents", values=values, log_dets=log_dets
     )

@@ -6,7 +6,6 @@ a zero scale. Given the scales the effects are Gaussian or close to it, so the g
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -14,8 +13,11 @@ from ppl.constraints import SUPPORTS
 from ppl.model import expressions as ex
 from ppl.model.model import Deterministic, Model, Site
 from ppl.model.plan import Plan
+from ppl.model.ragged import existing
 
 SCALES = frozenset({"scale", "cov", "prec", "chol", "df"})
+CONCENTRATIONS = frozenset({"concentration", "concentration0", "concentration1", "rate"})
+"""What says how far the members of a group are spread, where the family has no scale: only of latent groups."""
 MOST_HYPERPARAMETERS = 8
 HYPER_BLOCK, CONDITIONAL_BLOCK = "hyperparameters", "given hyperparameters"
 
@@ -30,9 +32,12 @@ def split_hierarchy(plan: Plan) -> Plan:
     if plan.scored or model.params or any(site.block == HYPER_BLOCK for site in plan.sites.values()):
         return plan
     continuous = {site.name: site for site in plan.continuous}
-    scales = {name for site in model.latents for name in _scale_parents(model, site)} & continuous.keys()
+    scales = {name for site in model.latents for name in _scale_parents(model, site)}
+    scales |= {name for site in model.latents if site.axes for name in _scale_parents(model, site, CONCENTRATIONS)}
+    scales &= continuous.keys()
     scales |= _factors_of_effects(model, continuous)
     noise = {name for site in model.observed for name in _scale_parents(model, site)} & continuous.keys()
+    noise = {name for name in noise if _size(continuous, [name]) <= MOST_HYPERPARAMETERS}
     hyper = scales | noise
     others = sorted({name for name, site in continuous.items() if _half_line(site)} - hyper)
     if _size(continuous, [*hyper, *others]) <= MOST_HYPERPARAMETERS:
@@ -45,22 +50,23 @@ def split_hierarchy(plan: Plan) -> Plan:
         sites[name] = replace(
             sites[name],
             block=HYPER_BLOCK if inside else CONDITIONAL_BLOCK,
-            reason=sites[name].reason + ("; a hyperparameter" if inside else "; near Gaussian given the hyperparameters"),
+            reason=sites[name].reason
+            + ("; a hyperparameter" if inside else "; near Gaussian given the hyperparameters"),
         )
     return replace(plan, sites=sites)
 
 
 def _size(sites: dict[str, Site], names: Iterable[str]) -> int:
-    return sum(math.prod(sites[name].shape) for name in names)
+    return sum(existing(sites[name]) for name in names)
 
 
 def _half_line(site: Site) -> bool:
     return SUPPORTS[site.support.name].name in ("positive", "greater_than", "less_than")
 
 
-def _scale_parents(model: Model, site: Site) -> frozenset[str]:
+def _scale_parents(model: Model, site: Site, parameters: frozenset[str] = SCALES) -> frozenset[str]:
     """Random sites that a scale-like parameter of `site` reads, looking through deterministic statements."""
-    arguments = [value for name, value in site.distribution.arguments.items() if name in SCALES]
+    arguments = [value for name, value in site.distribution.arguments.items() if name in parameters]
     return _random(model, *arguments)
 
 
@@ -73,14 +79,14 @@ def _random(model: Model, *expressions: ex.Expr) -> frozenset[str]:
 
 
 def _factors_of_effects(model: Model, continuous: dict[str, Site]) -> set[str]:
-    """Scalar half-line sites that multiply a group of real ones: the scale of a non-centred writing, `tau * raw[j]`."""
+    """Scalar sites that multiply a group of effects: the scale of a non-centred writing, the coefficient of a lag."""
     found: set[str] = set()
     for statement in model.statements:
         for node in ex.walk(*statement.inputs):
             if isinstance(node, ex.Call) and node.function == "multiply":
                 left, right = (_random(model, argument) & continuous.keys() for argument in node.arguments)
                 for factor, effects in ((left, right), (right, left)):
-                    single = all(_half_line(continuous[name]) and not continuous[name].shape for name in factor)
+                    single = all(not continuous[name].shape for name in factor)
                     if factor and single and _has_group(continuous, effects):
                         found |= factor
     return found

@@ -25,6 +25,13 @@ class ProgramResolver(Resolver[Ref]):
     language: Recorder
     visitors: ClassVar = dict(Resolver.visitors)
 
+    def __init__(self, language: Recorder, values: dict[str, Value] | None = None) -> None:
+        super().__init__(language, values)
+        self.before: dict[str, Value] = {}
+
+    def element_before(self, node: ex.Before) -> Value:
+        return self.before[node.name]
+
     def recurrence(self, node: ex.Recurrence) -> Value:
         """The packed states, steps first: (steps, batch…, width)."""
         inputs = [_renamed(steps_first(self.language, self.done(item), node.time), node.time) for item in node.inputs]
@@ -89,6 +96,7 @@ ProgramResolver.visitors |= {
     ex.Recurrence: ProgramResolver.recurrence,
     ex.State: ProgramResolver.state,
     ex.Solution: ProgramResolver.solution,
+    ex.Before: ProgramResolver.element_before,
 }
 _STEPS = Axis("steps", -1, order=DRAW.order - 1)
 """The axis of the steps of a solution, whose number is known only when it runs."""

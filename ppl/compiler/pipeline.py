@@ -8,6 +8,7 @@ from ppl.compiler.costs import list_costs
 from ppl.compiler.enumeration import enumerate_discretes
 from ppl.compiler.estimator import choose_estimators
 from ppl.compiler.hierarchy import split_hierarchy
+from ppl.compiler.notes import check_notes, make_points
 from ppl.compiler.parameterise import parameterise
 from ppl.compiler.treatment import treat
 from ppl.model.model import Model
@@ -15,7 +16,16 @@ from ppl.model.plan import Plan
 
 Pass = Callable[[Plan], Plan]
 
-PASSES: tuple[Pass, ...] = (treat, enumerate_discretes, choose_estimators, parameterise, split_hierarchy, list_costs)
+PASSES: tuple[Pass, ...] = (
+    check_notes,
+    make_points,
+    treat,
+    enumerate_discretes,
+    choose_estimators,
+    parameterise,
+    split_hierarchy,
+    list_costs,
+)
 """Every pass, in order."""
 
 

@@ -79,9 +79,16 @@ class _Tracer:
 
     def _value(self, node: ex.Value) -> _Places | None:
         if node.name == self._site.name:
-            return _Places(tuple(Resolved(np.arange(axis.size), (axis,), 0) for axis in self._site.axes), 0)
+            return self._own()
         parent = self._model.by_name[node.name]
         return self(parent.value) if isinstance(parent, Deterministic) else None
+
+    def _before(self, node: ex.Before) -> _Places | None:
+        """An earlier element, which the table of a chain has beside the present one."""
+        return self._own() if node.name == self._site.name else None
+
+    def _own(self) -> _Places:
+        return _Places(tuple(Resolved(np.arange(axis.size), (axis,), 0) for axis in self._site.axes), 0)
 
     def _whole(self, node: ex.Expr) -> _Places | None:
         """A node that may mix the elements of its arguments' events."""
@@ -134,6 +141,7 @@ _VISITORS: dict[type[ex.Expr], Callable[[_Tracer, Any], _Places | None]] = {
     ex.SliceOf: _Tracer._moved,
     ex.Gather: _Tracer._gather,
     ex.Recurrence: _Tracer._recurrence,
+    ex.Before: _Tracer._before,
 }
 
 

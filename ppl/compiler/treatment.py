@@ -16,9 +16,11 @@ def treat(plan: Plan) -> Plan:
     warnings: list[Diagnostic] = []
     for statement in plan.model.statements:
         if isinstance(statement, Param):
-            reason = "learned point parameter: no prior, no posterior"
+            noted = "optimised as a point, as noted: its prior counts, it has no posterior"
+            reason = noted if statement.prior else "learned point parameter: no prior, no posterior"
+            size, support = math.prod(statement.shape), statement.support.name
             sites[statement.name] = SitePlan(
-                statement.name, (), "point", reason, bijection=statement.support.name, size=math.prod(statement.shape)
+                statement.name, statement.axes, "point", reason, bijection=support, size=size
             )
         elif isinstance(statement, Site):
             sites[statement.name] = _treat_site(statement)

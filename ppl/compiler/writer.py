@@ -14,6 +14,7 @@ from ppl.constraints import SUPPORTS
 from ppl.functions import FUNCTIONS
 from ppl.model.expressions import Expr
 from ppl.model.model import Deterministic, Model, Param, Site, Statement
+from ppl.model.ragged import lowest
 from ppl.model.resolve import Resolved
 
 
@@ -44,7 +45,7 @@ class Writer:
         """The value of a statement handed in by the caller: (draw, plates…, event…)."""
         ref = self.recorder.input(f"{argument}[{statement.name!r}]")
         self.recorder.hints[ref] = statement.name
-        axes = () if isinstance(statement, Param) else (DRAW, *statement.axes)
+        axes = statement.axes if isinstance(statement, Param) else (DRAW, *statement.axes)
         rank = len(statement.dims) if isinstance(statement, Site | Param) else 0
         return self.resolver.in_order(ref, axes, rank)
 
@@ -88,7 +89,10 @@ class Writer:
         return ref
 
     def density(self, site: Site, value: Resolved[Ref]) -> Resolved[Ref]:
-        """Elementwise log density of a site, over the axes its value and arguments have."""
+        """Elementwise log density of a site, over the axes its value and arguments have; 0 beyond ragged ends.
+
+        There a discrete latent has its lowest value for sure.
+        """
         family = site.distribution.family
         arguments = {name: self.resolver(part) for name, part in site.distribution.arguments.items()}
         items = [value, *arguments.values()]
@@ -96,7 +100,21 @@ class Writer:
         ref = self.recorder.invoke(
             f"{family.name}_log_density", family.log_density, [first], dict(zip(arguments, rest, strict=True))
         )
-        return Resolved(ref, union(item.axes for item in items), 0)
+        found = Resolved(ref, union(item.axes for item in items), 0)
+        if site.present is None or not family.discrete:
+            return self.present(site, found)
+        sure = self.resolver.apply(FUNCTIONS["equal"], [value, self.resolver(lowest(site))], 0)
+        numbers = (Resolved(self.recorder.constant(number), (), 0) for number in (0.0, float("-inf")))
+        return self.present(site, found, self.resolver.apply(FUNCTIONS["where"], [sure, *numbers], 0))
+
+    def present(
+        self, statement: Statement, term: Resolved[Ref], otherwise: Resolved[Ref] | None = None
+    ) -> Resolved[Ref]:
+        """A scalar term where the elements of a statement exist; 0 or `otherwise` beyond ragged ends."""
+        if statement.present is None:
+            return term
+        otherwise = otherwise or Resolved(self.recorder.constant(0.0), (), 0)
+        return self.resolver.apply(FUNCTIONS["where"], [self.resolver(statement.present), term, otherwise], 0)
 
     def reduced(self, term: Resolved[Ref], axes: tuple[Axis, ...], keep: tuple[Axis, ...]) -> Ref:
         """A term summed over its plates but those to `keep`; plates it lacks count as often as they have elements."""

@@ -52,6 +52,12 @@ class Support:
     within: tuple[str, ...] = ()
     example: tuple[tuple[float, ...], tuple[int, ...]] = ((), ())
 
+    def unconstrained_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of the unconstrained values of an array of this shape, batch dimensions first."""
+        assert self.bijection is not None
+        batch = len(shape) - self.event_rank
+        return shape[:batch] + self.bijection.unconstrained(shape[batch:])
+
 
 SUPPORTS: Registry[Support] = Registry("support", "ppl.constraints")
 

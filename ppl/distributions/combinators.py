@@ -73,14 +73,11 @@ def masked(base: Distribution) -> Distribution:
     )
 
 
-def ordered(base: Distribution) -> Distribution:
+def ordered(base: Distribution, support: str) -> Distribution:
     """`size` independent draws of `base`, on the real line or its positive half, put into increasing order.
 
-    The density is `size!` times the product of the densities.
+    The density is `size!` times the product of the densities. `support` is that of the ordered draws.
     """
-
-    def support(parameters: Mapping[str, Any], sizes: Mapping[str, int]) -> SupportUse:
-        return SupportUse(ORDERED_SUPPORTS[base.support(_without(parameters, "size"), sizes).name])
 
     def log_density(xp: Any, value: Any, size: Any, **parameters: Any) -> Any:
         columns = {name: _column(xp, parameter) for name, parameter in parameters.items()}
@@ -94,11 +91,12 @@ def ordered(base: Distribution) -> Distribution:
     return Distribution(
         name=f"ordered_{base.name}",
         parameters=(*base.parameters, Parameter("size", "count", length_of="k")),
-        support=support,
+        support=lambda parameters, sizes: SupportUse(support),
         log_density=log_density,
         sample=sample,
         doc=f"Independent draws of {base.name} in increasing order.",
         event="(k)",
+        proper=base.proper,
     )
 
 

@@ -3,7 +3,7 @@
 from ppl.embedding.combinators import censored, mixture, ordered, truncated, zero_inflated, zero_sum
 from ppl.embedding.constructors import constructor, constructor_names, function
 from ppl.embedding.data import DataArray, array
-from ppl.embedding.primitives import deterministic, factor, param, plate, predict, sample
+from ppl.embedding.primitives import deterministic, factor, net, note, param, plate, predict, sample, scope
 from ppl.embedding.symbol import Symbol
 from ppl.embedding.tracing import definition_span, trace
 
@@ -19,11 +19,14 @@ __all__ = [
     "factor",
     "function",
     "mixture",
+    "net",
+    "note",
     "ordered",
     "param",
     "plate",
     "predict",
     "sample",
+    "scope",
     "trace",
     "truncated",
     "zero_inflated",

@@ -10,8 +10,9 @@ import numpy as np
 
 from ppl.embedding.operand import Operand, as_operand
 from ppl.embedding.spans import located
+from ppl.embedding.state import CURRENT
 from ppl.errors import ModelError
-from ppl.model import construct
+from ppl.model import construct, ragged
 from ppl.model.construct import Cut, Item
 from ppl.model.expressions import Dim, Expr
 from ppl.source import Span
@@ -96,9 +97,15 @@ def _mask(mask: np.ndarray, dim: Dim, span: Span | None) -> Expr:
 
 
 def _indexed(value: Expr, items: Sequence[Item], span: Span | None) -> Expr:
+    state = CURRENT.get()
+    guard, uneven = (None, {}) if state is None else (state.guard, state.builder.ragged)
+
     def build(expressions: Sequence[Expr]) -> Expr:
         rest = iter(expressions[1:])
-        return construct.index(expressions[0], [item if isinstance(item, Cut) else next(rest) for item in items], span)
+        found = [item if isinstance(item, Cut) else next(rest) for item in items]
+        ragged.check_index(expressions[0], found, uneven, guard, span)
+        taken = construct.index(expressions[0], found, span, guard)
+        return taken if guard is None else ragged.filled(taken, guard)
 
     operands = [value, *(item for item in items if isinstance(item, Expr))]
     result = located(build, operands, span)

@@ -1,8 +1,8 @@
-"""What a decorated function says: `sample`, `plate`, `deterministic`, `factor`, `param`, `predict`."""
+"""What a decorated function says: `sample`, `plate`, `scope`, `deterministic`, `factor`, `param`, `net`, `predict`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
@@ -19,6 +19,9 @@ from ppl.embedding.symbol import Symbol
 from ppl.errors import ModelError
 from ppl.model import DistributionUse, Note, SupportOf, construct
 from ppl.model.expressions import Dim, Expr
+from ppl.model.networks import declare, unknown_activation
+from ppl.model.notes import checked_note
+from ppl.model.ragged import Extent, extent
 from ppl.model.resolve import evaluate
 from ppl.source import Span, nearest
 
@@ -29,27 +32,30 @@ def sample(
     obs: Any = None,
     *,
     estimator: str | None = None,
+    parameterisation: str | None = None,
     notes: Sequence[Note | str] = (),
 ) -> Symbol:
     """A random site: latent, or observed where `obs` is given.
 
-    The symbol has the lengths of the enclosing plates, then the event's. `notes` are guide notes (`"noncentered"`,
-    `"point"`, …); `estimator="score"` is short for that note. Raises ModelError.
+    The symbol has the lengths of the enclosing plates, then the event's. `notes` are guide notes, by name
+    (`"noncentered"`, `"point"`, …) or as `ppl.note("lowrank", 3)` where they have arguments; `estimator="score"` and
+    `parameterisation="noncentered"` are short for these. Raises ModelError.
     """
     span = caller_span()
     state = tracing("sample", span)
-    _claim(state, name, span)
+    name = _claim(state, name, span)
     if not isinstance(distribution, DistributionUse):
         raise ModelError.of(
             "E303", _argument(span, 1, "distribution"), f"`{name}` needs a distribution, this is "
             f"of type {type(distribution).__name__}", "write e.g. ppl.Normal(0, 1)",
         )  # fmt: skip
-    every = [*notes, *([estimator] if estimator is not None else [])]
-    marks = [note if isinstance(note, Note) else Note(note, (), span) for note in every]
+    every = [*notes, *(short for short in (estimator, parameterisation) if short is not None)]
+    marks = [checked_note(note, span, obs is not None) for note in every]
     observed = _observed(name, obs, span)
-
     plates = tuple(state.plates)
-    return Symbol.of(state.builder.sample(name, distribution, plates, observed, span, marks, positional=True))
+    return Symbol.of(
+        state.builder.sample(name, distribution, plates, observed, span, marks, positional=True, present=state.guard)
+    )
 
 
 def _observed(name: str, obs: Any, span: Span | None) -> Expr | None:
@@ -65,6 +71,11 @@ def _observed(name: str, obs: Any, span: Span | None) -> Expr | None:
     return replace(value, span=where)
 
 
+def note(name: str, *arguments: Any) -> Note:
+    """A guide note with its arguments, for `sample(…, notes=[…])`: `note("lowrank", 2)`."""
+    return Note(name, arguments, caller_span())
+
+
 def deterministic(name: str, value: Any) -> Symbol:
     """A named value computed from others; the fit reports it.
 
@@ -72,18 +83,19 @@ def deterministic(name: str, value: Any) -> Symbol:
     """
     span = caller_span()
     state = tracing("deterministic", span)
-    _claim(state, name, span)
+    name = _claim(state, name, span)
     operand = as_operand(value, span).whole()
-    return Symbol.of(state.builder.deterministic(name, operand, tuple(state.plates), span, positional=True))
+    plates, present = tuple(state.plates), state.guard
+    return Symbol.of(state.builder.deterministic(name, operand, plates, span, positional=True, present=present))
 
 
 def factor(name: str, value: Any) -> None:
     """Add `value` to the log density, once for each element of the enclosing plates."""
     span = caller_span()
     state = tracing("factor", span)
-    _claim(state, name, span)
+    name = _claim(state, name, span)
     term = replace(as_operand(value, span).whole(), span=_argument(span, 1, "value"))
-    state.builder.factor(name, term, tuple(state.plates), span, positional=True)
+    state.builder.factor(name, term, tuple(state.plates), span, positional=True, present=state.guard)
 
 
 def param(name: str, initial: Any, support: str = "real", arguments: Sequence[Any] = ()) -> Symbol:
@@ -93,11 +105,8 @@ def param(name: str, initial: Any, support: str = "real", arguments: Sequence[An
     """
     span = caller_span()
     state = tracing("param", span)
-    _claim(state, name, span)
-    if state.plates:
-        raise ModelError.of(
-            "E117", span, f"parameter `{name}` inside plate `{state.plates[-1].name}`", "give it before the plate"
-        )
+    name = _claim(state, name, span)
+    _outside_plates(state, f"parameter `{name}`", span)
     if support not in SUPPORTS:
         near = nearest(support, SUPPORTS)
         raise ModelError.of(
@@ -109,6 +118,57 @@ def param(name: str, initial: Any, support: str = "real", arguments: Sequence[An
     dims = tuple(Dim(size) for size in start.shape)
     value = start if start.ndim else start.item()
     return Symbol.of(state.builder.param(name, value, SupportOf(support, expressions), dims, span))
+
+
+def _outside_plates(state: Tracing, what: str, span: Span | None) -> None:
+    if state.plates:
+        raise ModelError.of("E117", span, f"{what} inside plate `{state.plates[-1].name}`", "give it before the plate")
+
+
+def net(name: str, sizes: Sequence[int], act: str = "relu") -> Callable[[Any], Symbol]:
+    """A multilayer perceptron with these lengths of layers, inputs first; its weights are learned parameters.
+
+    What is returned takes a vector, or a matrix whose rows are vectors, and gives the outputs of the last layer.
+    `act` is the activation between layers. Raises ModelError.
+    """
+    span = caller_span()
+    state = tracing("net", span)
+    name = _claim(state, name, span)
+    _outside_plates(state, f"network `{name}`", span)
+    lengths = list(sizes) if isinstance(sizes, list | tuple) else []
+    whole = all(isinstance(size, int | np.integer) and not isinstance(size, bool) and size > 0 for size in lengths)
+    if len(lengths) < 2 or not whole:
+        found = f"the layers of network `{name}` must be two or more positive whole numbers"
+        raise ModelError.of("E318", _argument(span, 1, "sizes"), found, "as in [2, 10, 1]")
+    problems = unknown_activation(act, _argument(span, 2, "act"))
+    if problems:
+        raise ModelError(problems)
+    _claim_once(state, f"{name}.weight0", span)
+    network = declare(state.builder, name, [int(size) for size in lengths], act, span=span)
+
+    def outputs(inputs: Any) -> Symbol:
+        here = caller_span()
+        value = replace(as_operand(inputs, here).whole(), span=_argument(here, 0, "inputs"))
+        return Symbol.of(network.apply(value, here))
+
+    return outputs
+
+
+@contextmanager
+def _scoped(state: Tracing, name: str) -> Iterator[None]:
+    state.scopes.append(name)
+    try:
+        yield
+    finally:
+        state.scopes.pop()
+
+
+def scope(name: str) -> Any:
+    """`with scope("beta"):` names given inside get `beta.` in front, those of plates too."""
+    span = caller_span()
+    state = tracing("scope", span)
+    _check_name(name, span)
+    return _scoped(state, name)
 
 
 def _check_initial(name: str, start: np.ndarray, support: str, arguments: Sequence[Expr], span: Span | None) -> None:
@@ -127,28 +187,46 @@ def _check_initial(name: str, start: np.ndarray, support: str, arguments: Sequen
 class plate:
     """`with plate(name, size) as n:` independent repetitions; `n` is the index, which runs over `start:start + size`.
 
-    Inside, an array whose leading dimension has the plate's length stands for its elements, as does `x[n]`.
+    Inside, an array whose leading dimension has the plate's length stands for its elements, as does `x[n]`. The size
+    may depend on the indices of outer plates, `lengths[s]`: arrays are then padded to the largest, with anything.
     """
 
-    def __init__(self, name: str, size: int, start: int = 0) -> None:
+    def __init__(self, name: str, size: int | Symbol, start: int = 0) -> None:
         self._span = caller_span()
         self._state = tracing("plate", self._span)
         _check_name(name, self._span)
-        for what, value in (("size", size), ("start", start)):
-            _check_whole(name, what, value, self._span)
-        self._name, self._size, self._start = name, int(size), int(start)
+        _check_whole(name, "start", start, self._span)
+        self._name = self._state.scoped(name)
+        self._extent = _plate_extent(name, size, int(start), self._span)
 
     def __enter__(self) -> Symbol:
         if any(axis.name == self._name for axis in self._state.plates):
             raise ModelError.of("E117", self._span, f"plate `{self._name}` is open already", "give it another name")
-        axis = self._state.builder.axis(self._name, self._size, self._start, self._span)
+        axis = self._state.builder.axis(self._name, self._extent.size, self._extent.start, self._span)
         self._state.plates.append(axis)
+        self._state.present.append(self._extent.present(axis))
         return Symbol.of(construct.axis_index(axis, self._span))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._state.plates.pop()
+        self._state.present.pop()
+
+
+def _plate_extent(name: str, size: Any, start: int, span: Span | None) -> Extent:
+    """The range of a plate, whose size may be a whole number for each element of outer plates."""
+    kind = size.type if isinstance(size, Symbol) else None
+    if kind is None or not kind.static or not kind.axes or kind.dims:
+        _check_whole(name, "size", size, span)
+        return Extent(start, start + int(size))
+    where = _argument(span, 1, "size")
+    lengths = evaluate(size.expression).array
+    if lengths.dtype.kind not in "iu" or np.any(lengths < 0):
+        found = f"the size of plate `{name}` must be a whole number for each element, {lengths.min():g} among them"
+        raise ModelError.of("E117", where, found)
+    first = construct.constant(start)
+    return extent(first, construct.call("add", [size.expression, first]) if start else size.expression, where)
 
 
 def _check_whole(name: str, what: str, value: Any, span: Span | None) -> None:
@@ -178,9 +256,15 @@ def predict() -> Any:
     return _predicting(state)
 
 
-def _claim(state: Tracing, name: str, span: Span | None) -> None:
-    """Names are identifiers, and each has one defining statement."""
+def _claim(state: Tracing, name: str, span: Span | None) -> str:
+    """The name as the model has it. Names are identifiers, and each has one defining statement."""
     _check_name(name, span)
+    name = state.scoped(name)
+    _claim_once(state, name, span)
+    return name
+
+
+def _claim_once(state: Tracing, name: str, span: Span | None) -> None:
     for statement in (*state.builder.statements, *state.builder.predicted):
         if statement.name == name:
             line = f" at line {statement.span.line}" if statement.span is not None else ""

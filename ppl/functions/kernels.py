@@ -51,7 +51,7 @@ def row_distance(xp: Any, x: Any, y: Any) -> Any:
 def _kernel(profile: Profile, distance: Callable[..., Any], rank: int) -> Callable[..., Any]:
     def implementation(xp: Any, x: Any, y: Any, amplitude: Any, length_scale: Any) -> Any:
         x, y = align_batches(xp, (x, y), (rank, rank))
-        height, scale = (each[..., None, None] for each in (amplitude, length_scale))
+        height, scale = (xp.reshape(each, (*xp.shape(each), 1, 1)) for each in (amplitude, length_scale))
         return height * height * profile(xp, distance(xp, x, y) / scale)
 
     return implementation

@@ -12,7 +12,7 @@ from ppl.functions.domains import keeps
 
 
 def one_hot(xp: Any, index: Any, *, size: int) -> Any:
-    return xp.equal(index[..., None], np.arange(size)) * 1
+    return xp.equal(xp.reshape(index, (*xp.shape(index), 1)), np.arange(size)) * 1
 
 
 def segment_sum(xp: Any, values: Any, index: Any, *, size: int) -> Any:

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from ppl.constraints import SUPPORTS
-from ppl.errors import ModelError
+from ppl.errors import Diagnostic, ModelError
 from ppl.guides.base import GUIDES, GaussianGuide
 from ppl.guides.discrete import DiscreteFactor, discrete_factor
 from ppl.guides.layout import VectorLayout
@@ -97,10 +97,10 @@ def _formula(support: str) -> str:
 
 
 def _point_shape(param: Param) -> tuple[int, ...]:
-    bijection = SUPPORTS[param.support.name].bijection
-    if bijection is None:
+    support = SUPPORTS[param.support.name]
+    if support.bijection is None:
         raise ModelError.of("E406", param.span, f"`{param.name}` is discrete; a learned parameter must be continuous")
-    return bijection.unconstrained(param.shape)
+    return support.unconstrained_shape(param.shape)
 
 
 def derive_guide(plan: Plan, name: str) -> Guide:
@@ -114,4 +114,15 @@ def derive_guide(plan: Plan, name: str) -> Guide:
         raise ModelError.of(
             "E701", None, f"no guide `{name}`", f"did you mean `{near}`?" if near else f"there are {known}"
         )
+    if name == "mean_field":
+        _refuse_groups(plan)
     return Guide(plan, GUIDES[name])
+
+
+def _refuse_groups(plan: Plan) -> None:
+    """Raises ModelError for notes `@fullrank`: only the full-rank guide has what they ask for."""
+    noted = [(site, note) for site in plan.model.latents for note in site.notes if note.name == "fullrank"]
+    found = "`@fullrank` asks for covariances within a group, which the guide `mean_field` does not have yet"
+    spans = dict.fromkeys(note.span or site.span for site, note in noted)
+    if spans:
+        raise ModelError([Diagnostic("E801", span, found, "use the guide `full_rank`") for span in spans])

@@ -46,7 +46,9 @@ class ConditionalTarget:
         self.hyper = hyper
         self.rest = np.setdiff1d(np.arange(target.dim), hyper)
         middle = np.zeros(len(hyper))
-        self._pattern = find_pattern(lambda u: self._gradient(np.tile(middle, (len(u), 1)), u), len(self.rest))
+        # away from the middle, where a coefficient of zero would hide what it couples
+        probe = np.random.default_rng(0).uniform(0.2, 0.8, len(hyper))
+        self._pattern = find_pattern(lambda u: self._gradient(np.tile(probe, (len(u), 1)), u), len(self.rest))
         self._warm = self._newton(middle[None], np.zeros((1, len(self.rest))))[0][0]
 
     @property

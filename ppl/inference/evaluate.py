@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from ppl.axes import Layout, union
 from ppl.compiler import density_program, enumerate_sites, simulate_program, state_count, too_large
 from ppl.constraints import SUPPORTS
 from ppl.errors import DataError, Diagnostic, ModelError
 from ppl.model.model import Model, Param, Site
 from ppl.model.plan import Plan
+from ppl.model.ragged import blanked, lowest
+from ppl.model.resolve import NumpyLanguage, Resolver, evaluate, mask
 from ppl.numeric import NUMPY
 from ppl.source import nearest
 
@@ -60,6 +63,9 @@ def _checked_values(
             problems.append(Diagnostic("E601", statement.span, f"no value given for `{name}`", why))
             continue
         array = np.asarray(values.get(name, getattr(statement, "initial", None)))
+        if array.dtype.kind not in "biuf":
+            problems.append(Diagnostic("E602", statement.span, f"value of `{name}` is not a number"))
+            continue
         if array.shape != statement.shape and not (isinstance(statement, Param) and array.ndim == 0):
             problems.append(
                 Diagnostic(
@@ -67,11 +73,30 @@ def _checked_values(
                 )
             )
             continue
-        arrays[name] = np.broadcast_to(array, statement.shape) if isinstance(statement, Param) else array[None]
+        if isinstance(statement, Param):
+            arrays[name] = np.broadcast_to(array, statement.shape)
+        else:
+            arrays[name] = _without_padding(statement, array)[None]
     if problems:
         raise DataError(problems)
     _check_inside(model, arrays)
     return arrays
+
+
+def _without_padding(site: Site, value: np.ndarray) -> np.ndarray:
+    """The value with what lies beyond ragged ends replaced: if discrete by its lowest value, else by one inside."""
+    if site.present is None:
+        return value
+    exists = mask(site.present, site.axes)
+    filled = np.array(value)
+    if site.distribution.family.discrete:
+        low = evaluate(lowest(site))
+        want = union([site.axes])
+        array = np.broadcast_to(Resolver(NumpyLanguage()).expand(low, Layout(want, 0)), [axis.size for axis in want])
+        filled[~exists] = np.transpose(array, [want.index(axis) for axis in site.axes])[~exists]
+    elif exists.any():
+        filled[~exists] = value[exists][0]
+    return filled
 
 
 def _check_inside(model: Model, arrays: Mapping[str, np.ndarray]) -> None:
@@ -99,7 +124,8 @@ def simulate(model: Model, data: Mapping[str, Any], draws: int, seed: int) -> di
     given = {param.name: np.broadcast_to(np.asarray(param.initial, float), param.shape) for param in model.params}
     prepare, run = simulate_program(released, given).load(NUMPY)
     with np.errstate(all="ignore"):
-        return run(np.random.default_rng(seed), draws, given, prepare(data))
+        drawn = run(np.random.default_rng(seed), draws, given, prepare(data))
+    return {name: blanked(model.by_name[name], array) for name, array in drawn.items()}
 
 
 def _released(statement: Any) -> Any:

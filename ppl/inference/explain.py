@@ -22,7 +22,7 @@ def explain(plan: Plan, guide: str = "auto", code: bool = False) -> str:
     if code:
         from ppl.compiler import density_program
 
-        lines += ["", "# generated: log density", density_program(plan).source.rstrip()]
+        lines += ["", "# generated: log density", density_program(plan).listing.rstrip()]
     return "\n".join(lines) + "\n"
 
 

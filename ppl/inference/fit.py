@@ -13,7 +13,7 @@ import numpy as np
 from ppl.backends import get_backend
 from ppl.inference.choose import choose_guide, choose_methods
 from ppl.inference.discrete import draw_enumerated
-from ppl.inference.methods import Task
+from ppl.inference.methods import Task, check_options
 from ppl.inference.outcome import Outcome
 from ppl.inference.progress import Progress
 from ppl.inference.result import InferenceResult
@@ -21,9 +21,6 @@ from ppl.inference.verdict import judge
 from ppl.model.plan import Plan
 from ppl.numeric import NUMPY
 from ppl.runtime import Executor
-
-PATIENCE = 30.0
-"""Seconds after which no further method is tried."""
 
 
 @np.errstate(all="ignore")
@@ -39,11 +36,12 @@ def run_fit(
 ) -> InferenceResult:
     """Fit a plan to its data; see `ppl.program.Program.fit`.
 
-    Where several methods apply they are tried in order until one can be trusted or `PATIENCE` is over; the best is kept.
+    Where several methods apply they are tried in order until one can be used; the best is kept.
     """
     began = time.perf_counter()
     chosen = choose_guide(plan, guide)
     methods = choose_methods(plan, guide, method)
+    check_options(methods, options or {})
     best: Outcome | None = None
     with Progress(progress) as bar:
         task = Task(plan, data, chosen, get_backend(), seed, draws, bar, dict(options or {}))
@@ -51,7 +49,7 @@ def run_fit(
             outcome = run(task)
             if best is None or _better(outcome, best):
                 best = outcome
-            if judge(plan, best)[0].level == "trusted" or time.perf_counter() - began > PATIENCE:
+            if judge(plan, best)[0].level != "not trusted":
                 break
     assert best is not None
     if best.plan is not None:

@@ -1,8 +1,8 @@
 """Which second derivatives vanish, how few gradients find the others, and a Cholesky factor that keeps the zeros.
 
 Few variables (fixed effects) touch nearly everything; the others fall into small components (one group's effects)
-that do not touch each other. Ordered components first, the precision is block diagonal with a border; a long component that is
-a chain (a random walk) is banded besides.
+that do not touch each other. Ordered components first, the precision is block diagonal with a border; a long
+component that is a chain (a random walk) is banded besides.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class Pattern:
     """A symmetric sparsity pattern over `dim` variables.
 
     `border` are the variables that touch many others; `components` hold the rest, grouped by size, as index arrays
-    (count, size), and `widths` the bandwidth of each group of them, None where it is dense. Columns are differenced together in groups: `shifts` (groups, dim) has a one for each member and
-    `owner` (dim,) is each column's group.
+    (count, size), and `widths` the bandwidth of each group of them, None where it is dense. Columns are differenced
+    together in groups: `shifts` (groups, dim) has a one for each member and `owner` (dim,) is each column's group.
     """
 
     dim: int
@@ -115,7 +115,8 @@ class BorderedFactor:
     """Cholesky factors L of bordered block-diagonal precisions P = L L', one for each row.
 
     `blocks` and `couplings` hold for each component size the factors (rows, count, size, size), or (rows, count, size,
-    width + 1) of banded ones, and L⁻¹ times the border columns (rows, count, size, border); `corner` (rows, border, border) factors the Schur complement. `sound` (rows,)
+    width + 1) of banded ones, and L⁻¹ times the border columns (rows, count, size, border); `corner` (rows, border,
+    border) factors the Schur complement. `sound` (rows,)
     is False where a precision was not positive definite and has been mended.
     """
 
@@ -245,8 +246,10 @@ def _cholesky(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         values, vectors = np.linalg.eigh(matrices)
         fine = values[..., 0] > 0
         mended = np.maximum(np.abs(values), 1e-8 * np.abs(values).max(axis=-1, keepdims=True) + 1e-300)
-        better = (vectors * np.where(fine[..., None], values, mended)[..., None, :]) @ np.swapaxes(vectors, -1, -2)
-        return np.linalg.cholesky(_symmetric(better)), finite & fine
+        roots = np.sqrt(np.where(fine[..., None], values, mended))
+        upper = np.linalg.qr(roots[..., :, None] * np.swapaxes(vectors, -1, -2), mode="r")
+        signs = np.where(np.diagonal(upper, axis1=-2, axis2=-1) < 0, -1.0, 1.0)
+        return np.swapaxes(upper * signs[..., :, None], -1, -2), finite & fine
 
 
 def _lower_solve(factors: np.ndarray, right: np.ndarray) -> np.ndarray:

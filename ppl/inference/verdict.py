@@ -7,6 +7,7 @@ import numpy as np
 from ppl.inference.outcome import Outcome
 from ppl.inference.psis import threshold
 from ppl.inference.result import Verdict
+from ppl.inference.stochastic import AdamOptions
 from ppl.model.plan import Plan
 
 FEW_EFFECTIVE, TOO_FEW_EFFECTIVE = 1000.0, 100.0
@@ -32,8 +33,6 @@ def judge(plan: Plan, outcome: Outcome) -> tuple[Verdict, float | None]:
         level = "not trusted" if outcome.khat > 1.0 else _worse(level, "care")
         reasons.append(f"the guide misses part of the posterior (k-hat {outcome.khat:.2f} is above {limit:.2f})")
         advice.append(_advice(outcome))
-    elif level == "trusted":
-        reasons.append(_praise(outcome))
     if outcome.log_weights is not None and outcome.effective < FEW_EFFECTIVE:
         level = _worse(level, "care" if outcome.effective >= TOO_FEW_EFFECTIVE else "not trusted")
         error = 1.0 / np.sqrt(max(outcome.effective, 1.0))
@@ -41,8 +40,10 @@ def judge(plan: Plan, outcome: Outcome) -> tuple[Verdict, float | None]:
     if not outcome.converged:
         level = "not trusted"
         reasons.append(f"the optimisation has not converged: {outcome.stopped}")
-        if outcome.method == "adam":
-            advice.append("allow more steps")
+        if outcome.method == "adam":  # what else is wrong may come from that
+            advice = [f"allow more steps: `steps={2 * max(outcome.steps, AdamOptions.steps)}`"]
+    if level == "trusted":
+        reasons.append(_praise(outcome))
     proper = all(site.distribution.family.proper for site in plan.model.latents) and not plan.model.params
     evidence = outcome.log_evidence if proper else None
     return Verdict(level, tuple(reasons), tuple(dict.fromkeys(advice)), outcome.khat), evidence
@@ -58,6 +59,8 @@ def _praise(outcome: Outcome) -> str:
         return "every unknown is summed out, so the evidence is exact"
     if outcome.khat < 0.0:
         return "the approximation fits closely: its importance weights are nearly equal (k-hat below 0)"
+    if outcome.log_weights is None:
+        return f"the approximation is close, by its importance weights (k-hat {outcome.khat:.2f})"
     return f"the importance weights that correct the approximation are well behaved (k-hat {outcome.khat:.2f})"
 
 

@@ -18,6 +18,8 @@ TRANSCENDENTAL, PRODUCT = 5.0, 0.1
 """A logarithm or the like, and a term of a matrix product, against a sum."""
 SECONDS = 2e-9
 """For one number of one array operation, on a machine of today, give or take a factor of three."""
+SLOPES = 20
+"""Evaluations of the right side of a differential equation for each time asked for."""
 GRADIENT = 4.0
 """A gradient against the density itself."""
 _CHEAP = frozenset({"add", "subtract", "multiply", "divide", "negative", "where", "sum", "mean"})
@@ -36,6 +38,10 @@ def density_seconds(model: Model) -> float:
 def _work(node: ex.Expr) -> float:
     """Numbers touched: those of the largest array involved, and as many again for each row of a matrix function."""
     work = float(max(_size(part) for part in (node, *node.children)))
+    if isinstance(node, ex.Recurrence):
+        return sum(_work(part) for part in ex.walk(*node.steps))
+    if isinstance(node, ex.Solution):
+        return SLOPES * len(node.times) * sum(_work(part) for part in ex.walk(node.slope))
     if isinstance(node, ex.LogDensity):
         return work * PARAMETER_OPERATIONS * len(node.arguments)
     if not isinstance(node, ex.Call):

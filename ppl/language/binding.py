@@ -22,6 +22,7 @@ from ppl.language import data_messages as messages
 from ppl.language import syntax
 from ppl.language.constants import NotConstant, evaluate
 from ppl.language.conversion import Unfit, convert
+from ppl.language.padding import Use, overwritten, ragged_uses
 from ppl.source import Span, nearest
 
 Value = np.ndarray | int | float
@@ -38,9 +39,11 @@ def bind(
     keep NaN in the place of a missing value, and are float64 whatever their type. Names in `data` that are not
     declared are left alone. Raises `DataError` with every error.
     """
-    binding = Binding(declarations(program), data, base, absent)
+    declared = declarations(program)
+    binding = Binding(declared, data, base, absent, ragged_uses(program, declared))
     binding.convert_values()
     binding.infer_sizes()
+    binding.overwrite_padding()
     binding.report_absent()
     for check in CHECKS:
         for name in binding.sound():
@@ -102,6 +105,7 @@ class Binding:
     data: Mapping[str, Any]
     base: int
     absent: frozenset[str]
+    ragged: Mapping[str, list[Use]] = field(default_factory=dict)
     values: dict[str, np.ndarray] = field(default_factory=dict)
     errors: list[Diagnostic] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)
@@ -120,7 +124,7 @@ class Binding:
             if name in self.data:
                 try:
                     kind = ELEMENT_KINDS.get(declared.kind, "real")
-                    self.values[name] = convert(self.data[name], kind, declared.missing)
+                    self.values[name] = convert(self.data[name], kind, declared.missing or name in self.ragged)
                 except Unfit as error:
                     self.report(declared, error.code, f"{name}{error.found}", error.expected)
 
@@ -146,6 +150,14 @@ class Binding:
                     if isinstance(expression, syntax.Name) and expression.name in sizes:
                         yield expression.name, name, length
 
+    def overwrite_padding(self) -> None:
+        """What lies beyond the ends of ragged plates is never read: it takes the value of an element that is."""
+        for name in self.sound():
+            if name in self.ragged:
+                declared, value = self.declared[name], overwritten(self.values[name], self.ragged[name], self.values)
+                whole = declared.is_whole and not declared.missing and not np.isnan(value).any()
+                self.values[name] = value.astype(np.int64) if whole else value
+
     def report_absent(self) -> None:
         """Report what is neither given nor inferred, nor would be once an array that is wrong is put right."""
         given = {
@@ -164,12 +176,20 @@ class Binding:
     def evaluate(self, declared: Declared, expression: syntax.Expression) -> np.ndarray | None:
         """The value of a length, a bound or an argument; None where it cannot be told."""
         try:
-            return evaluate(expression, self.values)
+            return evaluate(expression, {name: self.values[name] for name in self.sound()})
         except NotConstant as error:
             if error.name not in self.declared:
                 suggestion = nearest(error.name, self.declared) if error.name else None
                 self.report(declared, "E514", str(error), messages.did_you_mean(suggestion))
             return None
+
+    def length(self, declared: Declared, expression: syntax.Expression) -> int | None:
+        """The value of a length; None where it cannot be told, or is wrong, which is then reported."""
+        value = self.evaluate(declared, expression)
+        if value is None or (value.ndim == 0 and np.isfinite(value) and value == np.floor(value)):
+            return None if value is None else int(value)
+        self.report(declared, "E514", f"the length `{expression.span.text}` is not a whole number")
+        return None
 
 
 # Checks, in order: each sees only names that passed the ones before it ---------------------------------
@@ -186,19 +206,21 @@ def check_type(binding: Binding, declared: Declared) -> None:
 
 def check_shape(binding: Binding, declared: Declared) -> None:
     shape = binding.values[declared.name].shape
-    lengths = [binding.evaluate(declared, expression) for expression in declared.lengths]
+    known = [binding.length(declared, expression) for expression in declared.lengths]
     if declared.name in binding.failed:
         return
-    for expression, length in zip(declared.lengths, lengths, strict=True):
-        if length is not None and (length.ndim or length != np.floor(length)):
-            found = f"the length `{expression.span.text}` is not a whole number"
-            binding.report(declared, "E514", found)
-            return
-    known = [None if length is None else int(length) for length in lengths]
     agree = len(known) == len(shape) and all(k in (None, n) for k, n in zip(known, shape, strict=True))
     if not agree:
         names = [expression.span.text for expression in declared.lengths]
         binding.report(declared, "E512", *messages.shape(declared.name, shape, names, known))
+
+
+def check_length(binding: Binding, declared: Declared) -> None:
+    """A size that arrays or plates have is not negative."""
+    lengths = {e.name for each in binding.declared.values() for e in each.lengths if isinstance(e, syntax.Name)}
+    value = binding.values[declared.name]
+    if declared.is_size and declared.name in lengths and value < 0:
+        binding.report(declared, "E503", f"{declared.name} = {value} is a length", "at least 0 is expected")
 
 
 def check_finite(binding: Binding, declared: Declared) -> None:
@@ -217,7 +239,7 @@ def check_index(binding: Binding, declared: Declared) -> None:
         return
     given = binding.values[declared.name]
     binding.values[declared.name] = given - binding.base
-    states = binding.evaluate(declared, declared.type.arguments[0])
+    states = binding.length(declared, declared.type.arguments[0])
     known = given[~np.isnan(given)]
     if states is None or not known.size:
         return
@@ -225,7 +247,7 @@ def check_index(binding: Binding, declared: Declared) -> None:
     if low < binding.base or high >= binding.base + states:
         prefix = f"{declared.name}: " if declared.shared else ""
         size = declared.type.arguments[0].span.text
-        found, expected = messages.index_range(low, high, size, int(states), binding.base)
+        found, expected = messages.index_range(low, high, size, states, binding.base)
         binding.report(declared, "E502", prefix + found, expected)
 
 
@@ -256,4 +278,4 @@ def check_support(binding: Binding, declared: Declared) -> None:
         binding.report(declared, "E503", f"{messages.element(declared.name, outside)} is not {support.describe}")
 
 
-CHECKS = (check_type, check_shape, check_finite, check_index, check_bounds, check_support)
+CHECKS = (check_type, check_shape, check_length, check_finite, check_index, check_bounds, check_support)

@@ -7,6 +7,8 @@
 | E108 | not a type |
 | E109 | not a guide note |
 | E110 | a text where a value should be |
+| E127 | arguments that a note does not take |
+| E128 | a note on a statement that it has no meaning for |
 """
 
 from __future__ import annotations
@@ -23,12 +25,21 @@ from ppl.language.vocabulary import (
     COMBINATORS,
     FOREIGN_WARNINGS,
     FORMS,
-    NOTES,
     TAKES_DISTRIBUTIONS,
     known_types,
     own_distribution,
 )
-from ppl.language.walk import Placed, children, expressions, statements
+from ppl.language.walk import (
+    MODEL,
+    PREDICT,
+    Placed,
+    children,
+    expressions,
+    statements,
+    target_binders,
+    target_of,
+)
+from ppl.model.notes import NOTES, misfit, misplaced, unknown
 from ppl.source import nearest
 
 
@@ -48,13 +59,15 @@ class _Names:
     distributions: frozenset[str]
     functions: frozenset[str]
     submodels: frozenset[str]
+    nets: frozenset[str]
 
     @classmethod
     def of(cls, program: syntax.Program) -> _Names:
         own = [s.name.name for s in program.statements if isinstance(s, syntax.Def | syntax.Net)]
         submodels = [s.name.name for s in program.statements if isinstance(s, syntax.Submodel | syntax.Use)]
         distributions = frozenset(DISTRIBUTIONS) | frozenset(COMBINATORS)
-        return cls(distributions, frozenset(FUNCTIONS) | FORMS | frozenset(own), frozenset(submodels))
+        nets = frozenset(s.name.name for s in program.statements if isinstance(s, syntax.Net))
+        return cls(distributions, frozenset(FUNCTIONS) | FORMS | frozenset(own), frozenset(submodels), nets)
 
 
 def _repeated_functions(program: syntax.Program) -> Iterator[Diagnostic]:
@@ -87,9 +100,54 @@ class _Checker:
 
     def note(self, note: syntax.Note, placed: Placed) -> Iterator[Diagnostic]:
         if note.name not in NOTES:
-            yield Diagnostic("E109", note.span, f"`@{note.name}` is not a guide note", _meant(note.name, NOTES, "@"))
+            yield unknown(note.name, note.span)
+        else:
+            found = misfit(note.name, [self._kind(argument) for argument in note.arguments], note.span)
+            keyword = next(iter(note.keywords), None)
+            if keyword is not None and found is None:
+                found = Diagnostic("E127", keyword.span, f"`@{note.name}` takes its argument by position")
+            found = found or self._misplaced(note, placed)
+            if found is not None:
+                yield found
         for argument in (*note.arguments, *note.keywords):
             yield from self.value(argument, placed, texts=True)
+
+    def _kind(self, argument: syntax.Expression) -> str:
+        """What kind of argument of a note this is, as far as can be told from its form."""
+        if isinstance(argument, syntax.Text):
+            return "text"
+        if isinstance(argument, syntax.Call):
+            name = argument.function.name
+            return "network" if name in self.names.nets or name not in self.names.functions else ""
+        return "number" if isinstance(argument, syntax.Number) else ""
+
+    def _misplaced(self, note: syntax.Note, placed: Placed) -> Diagnostic | None:
+        """A note that has no meaning for its statement."""
+        statement, of_plates = placed.statement, NOTES[note.name].of_plates
+        if placed.root == PREDICT:
+            return misplaced(note.name, "a statement of `predict`, which is no part of the fit", note.span)
+        if isinstance(statement, syntax.Sample):
+            binders = target_binders(statement)
+            if of_plates:
+                return None if binders else misplaced(note.name, "a statement that is no plate", note.span)
+            return misplaced(note.name, "an observed site", note.span) if self._observed(placed) else None
+        if of_plates:
+            scan = isinstance(statement, syntax.Scan)
+            return misplaced(note.name, "a scan, whose steps depend on each other", note.span) if scan else None
+        assert isinstance(statement, syntax.Plate | syntax.Scan)
+        inside = [p for p in self.inside(statement) if isinstance(p, syntax.Sample)]
+        latent = [s for s in inside if placed.root != MODEL or not self.scopes.is_data(s.target.name.name)]
+        return None if latent else misplaced(note.name, "a block without a latent site", note.span)
+
+    def _observed(self, placed: Placed) -> bool:
+        target = target_of(placed.statement)
+        return target is not None and placed.root == MODEL and self.scopes.is_data(target.name.name)
+
+    def inside(self, block: syntax.Plate | syntax.Scan) -> Iterator[syntax.Statement]:
+        for statement in block.body:
+            yield statement
+            if isinstance(statement, syntax.Plate | syntax.Scan):
+                yield from self.inside(statement)
 
     def distribution(self, expression: syntax.Node, placed: Placed) -> Iterator[Diagnostic]:
         if isinstance(expression, syntax.Conditional):

@@ -52,6 +52,8 @@ def _require(array: np.ndarray, wrong: np.ndarray, expected: str) -> None:
 
 
 def _require_whole(array: np.ndarray, kind: str, missing: bool) -> None:
+    if array.dtype.kind == "u":
+        _require(array, array > np.iinfo(np.int64).max, "whole numbers go up to 2^63 - 1")
     if array.dtype.kind != "f":
         return
     absent = np.isnan(array)
@@ -67,7 +69,9 @@ def _require_whole(array: np.ndarray, kind: str, missing: bool) -> None:
 def _numbers(raw: Any) -> np.ndarray:
     """`raw` as an array of booleans, integers or floats."""
     if isinstance(raw, np.ma.MaskedArray):
-        return np.ma.filled(raw.astype(np.float64), np.nan)
+        plain = np.array(raw.data, dtype=np.float64 if raw.dtype.kind in "biuf" else object)
+        plain[np.ma.getmaskarray(raw)] = np.nan
+        return _numbers(plain)
     try:
         array = np.asarray(raw)
     except ValueError:
@@ -81,8 +85,16 @@ def _from_objects(array: np.ndarray) -> np.ndarray:
         item = array[place]
         if item is not None and not isinstance(item, Real):
             raise Unfit("E513", f"{element(place)} is {_shown(item)}", "a number is expected")
-        numbers[place] = np.nan if item is None else float(item)
+        numbers[place] = np.nan if item is None else _as_float(item, place)
     return numbers
+
+
+def _as_float(item: Real, place: tuple[Any, ...]) -> float:
+    try:
+        return float(item)
+    except OverflowError:
+        found = f"{element(place)} is beyond the range of floating-point numbers"
+        raise Unfit("E513", found, "the largest is 1.8e308") from None
 
 
 def _shown(item: Any) -> str:

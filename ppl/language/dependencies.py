@@ -109,9 +109,9 @@ def key_of(definition: Definition) -> str:
 
 def _locals(placed: Placed, scopes: Scopes) -> dict[str, str]:
     names: dict[str, str] = {}
-    for room in reversed(list(rooms_around(placed))):
+    for room in reversed([room for room in rooms_around(placed) if isinstance(room, int)]):
         for definition in scopes.rooms.get(room, {}).values():
-            if isinstance(room, int) and definition.kind is Kind.VALUE:
+            if definition.kind is Kind.VALUE:
                 names[definition.name] = key_of(definition)
     return names
 

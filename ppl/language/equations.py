@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from ppl.language import syntax
 from ppl.model import expressions as ex
 from ppl.model.expressions import Dim, Expr, Type
 from ppl.model.hoisting import Hoisting
-from ppl.model.messages import extent, number, written
+from ppl.model.messages import extent, number, plural, written
 from ppl.model.resolve import evaluate
 
 _numbers = itertools.count()
@@ -23,53 +24,82 @@ SIGNATURE = "ode(f, z0, t0, ts, …, rtol = 1e-5, atol = 1e-6)"
 TOLERANCES = {"rtol": 1e-5, "atol": 1e-6}
 
 
-class Equation:
-    """One call of `ode`: its right side is a `def` of time, state and the further arguments."""
-
-    def __init__(self, node: syntax.Call, initial: Expr, arguments: Sequence[Expr]) -> None:
-        self._node = node
-        self._initial = initial
-        self._arguments = arguments
-        axes = union([initial.type.axes, *(argument.type.axes for argument in arguments)])
-        number = next(_numbers)
-        self.time = ex.Value(Type((), (), UNKNOWN, static=False), None, f"time {number}")
-        dims = tuple(Dim(dim.size, dim.label) for dim in initial.type.dims)
-        self.state = ex.Value(Type(axes, dims, UNKNOWN, static=False), None, f"state {number}")
+class Names(Protocol):
+    """What names mean at one place."""
 
     @property
-    def parameters(self) -> list[Expr]:
-        """What the parameters of the `def` stand for."""
-        return [self.time, self.state, *self._arguments]
+    def functions(self) -> Mapping[str, syntax.Def]: ...
 
-    def solution(self, name: str, slope: Expr, start: float, times: Expr, rtol: float, atol: float) -> Expr:
-        """The states at `times`, those in front. Raises ModelError."""
-        node = self._node
-        if slope.type.event != self.state.type.event:
-            found = f"the slope that `{name}` returns {extent(slope.type)}, the state {extent(self.state.type)}"
-            raise ModelError.of("E301", node.span, found)
-        at = checked_times(times, start)
-        inner = Hoisting(self.time.name, self.state.name)
-        inside = inner.inside(slope)
-        assert inside is not None
-        dims = (Dim(times.type.dims[0].size, times.type.dims[0].label), *self.state.type.dims)
-        return ex.Solution(
-            type=Type(self.state.type.axes, dims, UNKNOWN, static=False),
-            span=node.span,
-            name=name,
-            slope=inside,
-            time=self.time,
-            state=self.state,
-            given=tuple(inner.inputs),
-            initial=self._initial,
-            inputs=tuple(inner.inputs.values()),
-            start=start,
-            times=at,
-            rtol=rtol,
-            atol=atol,
+    def expression(self, node: syntax.Expression) -> Expr: ...
+
+
+Inlined = Callable[[syntax.Def, Sequence[Expr]], Expr]
+"""What a `def` returns for some arguments."""
+
+
+def solution(names: Names, node: syntax.Call, inlined: Inlined) -> Expr:
+    """The states at the times of the call, those in front. Raises ModelError."""
+    definition = _checked_call(names, node)
+    initial, begin, times, *arguments = (names.expression(argument) for argument in node.positional[1:])
+    if len(definition.parameters) != 2 + len(arguments):
+        parameters = ", ".join(parameter.name for parameter in definition.parameters)
+        found = f"{definition.name.name}({parameters}) takes {plural(len(definition.parameters), 'argument')}"
+        raise ModelError.of("E303", node.span, f"{found}, `ode` gives it time, state and {len(arguments)} more")
+    time, state = _leaves(initial, arguments)
+    slope = inlined(definition, [time, state, *arguments])
+    if slope.type.event != state.type.event:
+        found = f"the slope that `{definition.name.name}` returns {extent(slope.type)}, the state {extent(state.type)}"
+        raise ModelError.of("E301", node.span, found)
+    keywords = {keyword.name: names.expression(keyword.value) for keyword in node.keywords}
+    tolerances = {name: _tolerance(keywords.get(name), name) for name in TOLERANCES}
+    start = _start(begin)
+    at = _times(times, start)
+    inner = Hoisting(time.name, state.name)
+    inside = inner.inside(slope)
+    assert inside is not None
+    dims = (Dim(len(at), times.type.dims[0].label), *state.type.dims)
+    return ex.Solution(
+        type=Type(state.type.axes, dims, UNKNOWN, static=False),
+        span=node.span,
+        name=definition.name.name,
+        slope=inside,
+        time=time,
+        state=state,
+        given=tuple(inner.inputs),
+        initial=initial,
+        inputs=tuple(inner.inputs.values()),
+        start=start,
+        times=at,
+        **tolerances,
+    )
+
+
+def _checked_call(names: Names, node: syntax.Call) -> syntax.Def:
+    """The `def` that a call of `ode` names, its arguments counted."""
+    wrong = next((keyword for keyword in node.keywords if keyword.name not in TOLERANCES), None)
+    if wrong is not None:
+        raise ModelError.of("E303", wrong.span, f"ode has no argument `{wrong.name}`", f"it is {SIGNATURE}")
+    if len(node.positional) < 4:
+        raise ModelError.of("E303", node.span, f"{SIGNATURE} takes at least 4 arguments, {len(node.positional)} given")
+    function = node.positional[0]
+    definition = names.functions.get(function.name) if isinstance(function, syntax.Name) else None
+    if definition is None:
+        raise ModelError.of(
+            "E106", function.span, "the slope of `ode` must be a `def`", "as in `def f(t, z, a) {` before it"
         )
+    return definition
 
 
-def start_time(value: Expr) -> float:
+def _leaves(initial: Expr, arguments: Sequence[Expr]) -> tuple[ex.Value, ex.Value]:
+    """What stands for the time and the state in the slope."""
+    number = next(_numbers)
+    axes = union([initial.type.axes, *(argument.type.axes for argument in arguments)])
+    dims = tuple(Dim(dim.size, dim.label) for dim in initial.type.dims)
+    time = ex.Value(Type((), (), UNKNOWN, static=False), None, f"time {number}")
+    return time, ex.Value(Type(axes, dims, UNKNOWN, static=False), None, f"state {number}")
+
+
+def _start(value: Expr) -> float:
     """The value of `t0`. Raises ModelError where it is not a number known from data."""
     if value.type.static and not value.type.dims and not value.type.axes:
         return float(evaluate(value).array)
@@ -77,7 +107,7 @@ def start_time(value: Expr) -> float:
     raise ModelError.of("E310", value.span, found)
 
 
-def checked_times(times: Expr, start: float) -> np.ndarray:
+def _times(times: Expr, start: float) -> np.ndarray:
     """The values of `ts`: known from data, increasing, none before the start. Raises ModelError."""
     if not times.type.static or times.type.axes:
         why = "an index" if times.type.static else "latent values"
@@ -96,8 +126,10 @@ def checked_times(times: Expr, start: float) -> np.ndarray:
     return values
 
 
-def tolerance(value: Expr, name: str) -> float:
-    """A positive number known from data. Raises ModelError."""
+def _tolerance(value: Expr | None, name: str) -> float:
+    """A positive number known from data, or the default. Raises ModelError."""
+    if value is None:
+        return TOLERANCES[name]
     if value.type.static and not value.type.dims and not value.type.axes:
         found = float(evaluate(value).array)
         if found > 0:

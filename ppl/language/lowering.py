@@ -12,18 +12,22 @@ import numpy as np
 from ppl.axes import Axis, union
 from ppl.errors import DataError, Diagnostic, ModelError
 from ppl.functions import UNKNOWN
-from ppl.language import parameters, syntax
+from ppl.language import networks, parameters, syntax
 from ppl.language.binding import bind, declarations
 from ppl.language.meaning import Scope, Unknown, not_yet
 from ppl.language.names import unused_data
 from ppl.language.order import Step, ordered
-from ppl.language.walk import expressions, reads, target_of
+from ppl.language.scans import past_name, past_reads
+from ppl.language.walk import target_of
 from ppl.model import construct
 from ppl.model import expressions as ex
 from ppl.model.builder import Builder
 from ppl.model.expressions import Expr, Type
 from ppl.model.messages import extent
 from ppl.model.model import Model, Note
+from ppl.model.networks import Network
+from ppl.model.notes import NOTES, not_positive
+from ppl.model.resolve import evaluate
 
 
 def bind_program(
@@ -41,7 +45,7 @@ def bind_program(
     released = outcomes - bound.keys()
     if afresh:
         scans = [step for step in steps if isinstance(step.statement, syntax.Scan)]
-        released |= outcomes & frozenset(name for scan in scans for name in _past_reads(scan, outcomes))
+        released |= outcomes & frozenset(name for scan in scans for name in past_reads(scan, outcomes))
     model = Lowering(program, steps, bound, released, absent).model()
     unused = unused_data(program, bound)
     if unused:
@@ -79,6 +83,7 @@ class Lowering:
         self._declared = declarations(program)
         self._values: dict[str, Expr | None] = {}
         self._data: dict[str, Expr] = {}
+        self._nets: dict[str, Network] = {}
         self._functions = {s.name.name: s for s in program.statements if isinstance(s, syntax.Def)}
         self._errors: list[Diagnostic] = []
         self._unknown: list[Unknown] = []
@@ -113,14 +118,21 @@ class Lowering:
 
     def _scope(self, step: Step) -> tuple[Scope, tuple[Axis, ...]]:
         """The names that a step sees, and the plates around it, its own left side's included."""
-        scope = Scope(self._values, step.locals, functions=self._functions, trying=self._trying)
+        scope = Scope(
+            self._values,
+            step.locals,
+            functions=self._functions,
+            trying=self._trying,
+            nets=self._nets,
+            ragged=self._builder.ragged,
+        )
         axes: list[Axis] = []
         target = step.statement.target if isinstance(step.statement, _TARGETED) else None
         own = [index for index in target.indices if isinstance(index, syntax.Binder)] if target else []
         for binder in (*step.binders, *own):
-            start, size = scope.range(binder.range)
-            axes.append(self._axis(binder, start, size))
-            scope = scope.with_index(binder, axes[-1])
+            reach = scope.extent(binder.range)
+            axes.append(self._axis(binder, reach.start, reach.size))
+            scope = scope.with_index(binder, axes[-1], reach.present(axes[-1]))
         return scope, tuple(axes)
 
     def _axis(self, binder: syntax.Binder, start: int, size: int) -> Axis:
@@ -156,16 +168,35 @@ class Lowering:
         scope, axes = self._scope(step)
         name = statement.target.name
         use = scope.distribution(statement.distribution)
-        notes = [_note(note) for note in step.notes]
         plates = self._target_axes(statement.target, axes, scope)
         self._builder.in_predict = step.scope == "predict"
         data = name.name in self._declared and not self._builder.in_predict
         observed = self._observed(statement.target, plates, scope) if data else None
+        notes = [_note(scope, note) for note in step.notes if NOTES[note.name].of_plates or not data]
         value = self._builder.sample(
-            name.name, use, plates, observed, statement.target.span, notes, release=name.name in self._released
+            name.name,
+            use,
+            plates,
+            observed,
+            statement.target.span,
+            notes,
+            release=name.name in self._released,
+            present=scope.guard,
         )
         if not data or name.name not in self._bound or name.name in self._gappy | self._released:
-            self._values[step.key or name.name] = value
+            self._values[step.key or name.name] = self._after_first_values(name.name, value, plates)
+
+    def _after_first_values(self, name: str, value: Expr, plates: tuple[Axis, ...]) -> Expr:
+        """Incomplete data as readers see them: elements that have no distribution stand before those that have one."""
+        if name not in self._gappy - self._released or len(plates) != 1 or not plates[0].start:
+            return value
+        first = construct.slice_of(self._data[name], 0, 0, plates[0].start)
+        if np.any(np.isnan(evaluate(first).array)):
+            found = (
+                f"a value of `{name}` is missing before element {plates[0].start}, from where on it has a distribution"
+            )
+            raise ModelError.of("E501", self._data[name].span, found, "drop these rows")
+        return construct.call("concatenate", [first, value])
 
     def _observed(self, target: syntax.Target, plates: tuple[Axis, ...], scope: Scope) -> Expr:
         """The data left of `~`, indexed as it is written; a stand-in of the declared shape where it is absent."""
@@ -173,7 +204,7 @@ class Lowering:
         value: Expr | None = self._data.get(name)
         if name in self._released:
             declared = self._declared[name]
-            shape = [scope.number(length, "a length") for length in declared.lengths]
+            shape = [scope.length(length) for length in declared.lengths]
             value = construct.data(
                 name, np.zeros(shape), target.name.span, [parameters.label(d) for d in declared.lengths]
             )
@@ -206,7 +237,7 @@ class Lowering:
         self._builder.in_predict = step.scope == "predict"
         plates = self._target_axes(statement.target, axes, scope)
         self._values[step.key] = self._builder.deterministic(
-            statement.target.name.name, value, plates, statement.target.span
+            statement.target.name.name, value, plates, statement.target.span, present=scope.guard
         )
 
     def _factor(self, step: Step, statement: syntax.Factor) -> None:
@@ -214,14 +245,14 @@ class Lowering:
         self._builder.in_predict = False
         value = scope.expression(statement.value)
         plates = self._target_axes(statement.target, axes, scope)
-        self._builder.factor(statement.target.name.name, value, plates, statement.span)
+        self._builder.factor(statement.target.name.name, value, plates, statement.span, present=scope.guard)
         self._values[step.key] = construct.lift(value, plates)
 
     def _scan(self, step: Step, statement: syntax.Scan) -> None:
         """A scan in which no value depends on its own past is a plate: what it looks back on is known."""
         around, notes = (*step.binders, statement.binder), step.notes
         body = [replace(inner, binders=(*around, *inner.binders), notes=(*notes, *inner.notes)) for inner in step.body]
-        past = _past_reads(step, self._released | self._gappy)
+        past = past_reads(step, self._released | self._gappy)
         self._check_first_values(step, statement, past)
         expected = self._announced(body, past) if past else {}
         self._values |= expected
@@ -231,7 +262,7 @@ class Lowering:
     def _check_first_values(self, step: Step, statement: syntax.Scan, past: frozenset[str]) -> None:
         """Outcomes that are drawn must be drawn from their first element on."""
         drawn = sorted(past & self._released)
-        if drawn and self._scope(step)[0].range(statement.binder.range)[0] > 0:
+        if drawn and self._scope(step)[0].extent(statement.binder.range).start > 0:
             raise not_yet(statement.header, f"drawing `{drawn[0]}` from a later element than its first on")
 
     def _announced(self, body: Sequence[Step], names: Collection[str]) -> dict[str, Expr]:
@@ -248,12 +279,12 @@ class Lowering:
             trial._errors, trial._unknown = [], []
             trial._go_through(body)
             for step in body:
-                name = _past_name(step, names)
+                name = past_name(step, names)
                 value = trial._values.get(name) if name else None
                 if name and value is not None:
                     found.setdefault(name, self._announced_value(step, name, value))
         for step in body:
-            name = _past_name(step, names)
+            name = past_name(step, names)
             if name and name not in found:
                 found[name] = self._announced_value(step, name, None)
         return found
@@ -266,7 +297,8 @@ class Lowering:
         plates = self._target_axes(step.statement.target, axes, scope)
         dims = () if value is None else value.type.dims[len(plates) :]
         kind = Type(union([plates]), tuple(replace(dim, origin=0) for dim in dims), UNKNOWN, static=False)
-        return construct.lift(ex.Value(kind, step.statement.target.span, step.statement.target.name.name), plates)
+        whole = construct.lift(ex.Value(kind, step.statement.target.span, step.statement.target.name.name), plates)
+        return self._after_first_values(name, whole, plates)
 
     def _check_shapes(self, body: Sequence[Step], expected: Mapping[str, Expr]) -> None:
         """A step of a recurrence must have the shape of its start."""
@@ -283,8 +315,12 @@ class Lowering:
     def _declared_elsewhere(self, step: Step, statement: syntax.Statement) -> None:
         """`def`s are inlined where they are called."""
 
+    def _net(self, step: Step, statement: syntax.Net) -> None:
+        scope, _ = self._scope(step)
+        self._nets[statement.name.name] = networks.declared(scope, self._builder, statement)
+
     def _later(self, step: Step, statement: syntax.Statement) -> None:
-        names = {syntax.Net: "`net`", syntax.Submodel: "`model`", syntax.Use: "`use`"}
+        names = {syntax.Submodel: "`model`", syntax.Use: "`use`"}
         raise not_yet(statement.span, names[type(statement)])
 
 
@@ -298,43 +334,29 @@ _STATEMENTS: dict[type[syntax.Statement], Callable[[Lowering, Step, Any], None]]
     syntax.Factor: Lowering._factor,
     syntax.Def: Lowering._declared_elsewhere,
     syntax.Scan: Lowering._scan,
-    syntax.Net: Lowering._later,
+    syntax.Net: Lowering._net,
     syntax.Submodel: Lowering._later,
     syntax.Use: Lowering._later,
 }
 
 
-def _past_reads(scan: Step, released: frozenset[str]) -> frozenset[str]:
-    """Names in the body of a scan that are read before their own statement: each needs its earlier iterations.
-
-    Observed data are known, unless `released`.
-    """
-    found = set()
-    pending = {key for step in scan.body for key in (*step.defines, *_drawn(step, released))}
-    for step in scan.body:
-        for expression in expressions(step.statement):
-            for name, _ in reads(expression):
-                if (key := step.locals.get(name.name, name.name)) in pending:
-                    found.add(key)
-        pending -= {*step.defines, *_drawn(step, released)}
-    return frozenset(found)
-
-
-def _past_name(step: Step, names: Collection[str]) -> str | None:
-    """Which of the names a step defines or draws."""
-    target = target_of(step.statement)
-    own = {*step.defines, *([target.name.name] if target is not None else [])}
-    return next((name for name in names if name in own), None)
-
-
-def _drawn(step: Step, released: frozenset[str]) -> frozenset[str]:
-    """The released outcome that a step draws."""
-    target = target_of(step.statement)
-    return released & {target.name.name} if target is not None else frozenset()
-
-
-def _note(note: syntax.Note) -> Note:
-    known = {"score", "enumerate", "centered", "noncentered"}
-    if note.name not in known:
-        raise not_yet(note.span, f"the note `@{note.name}`")
-    return Note(note.name, (), note.span)
+def _note(scope: Scope, note: syntax.Note) -> Note:
+    """A note with the values of its arguments: a text, a number, or a network and what it is applied to."""
+    if not note.arguments:
+        return Note(note.name, (), note.span)
+    (argument,) = note.arguments
+    if isinstance(argument, syntax.Text):
+        return Note(note.name, (argument.value,), note.span)
+    if isinstance(argument, syntax.Call) and argument.function.name in scope.nets:
+        net = scope.nets[argument.function.name]
+        if not net.gaussian:
+            found = f"`{net.name}` gives no distribution"
+            raise ModelError.of("E127", argument.span, found, "its declaration ends in gaussian(size of the latent)")
+        inputs = tuple(scope.expression(part) for part in argument.positional)
+        for value in inputs:
+            net.check(value, argument.span)
+        return Note(note.name, (net.name, *inputs), note.span)
+    number = scope.number(argument, f"the argument of `@{note.name}`")
+    if number < 1:
+        raise not_positive(note.name, number, argument.span)
+    return Note(note.name, (number,), note.span)

@@ -12,14 +12,16 @@ from ppl.axes import Axis
 from ppl.errors import ModelError
 from ppl.functions import FUNCTIONS, Function
 from ppl.language import syntax
-from ppl.language.equations import SIGNATURE, TOLERANCES, Equation, start_time, tolerance
+from ppl.language.equations import solution
 from ppl.language.vocabulary import COMBINATORS
-from ppl.model import construct
+from ppl.model import construct, ragged
 from ppl.model.builder import distribution
 from ppl.model.combine import combine
 from ppl.model.expressions import Dim, Expr
 from ppl.model.messages import extent, number, plural, written
 from ppl.model.model import DistributionUse
+from ppl.model.networks import Network
+from ppl.model.ragged import Extent
 from ppl.model.resolve import evaluate
 from ppl.source import Span
 
@@ -28,8 +30,8 @@ OPERATORS = {
     "<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal", "==": "equal", "!=": "not_equal",
     "and": "logical_and", "or": "logical_or",
 }  # fmt: skip
-LATER = frozenset({"mlp", "gaussian"})
-"""Forms of the language that are parsed but not yet given a meaning."""
+NET_FORMS = {"mlp": "as in `net f = mlp([2, 10, 1])`", "gaussian": "as in `net f = mlp([2, 10, gaussian(1)])`"}
+RAGGED_LISTS = "the elements of such a range can be summed: sum([x[i, j] for j in n[i]])"
 
 
 class Unknown(Exception):
@@ -49,7 +51,8 @@ class Scope:
     """What names mean at one place. `values` maps keys to expressions, `keys` local names to their keys.
 
     `guard` is a static condition under which the present expression is read: where it is false, indices out
-    of range do no harm. `functions` are the `def`s of the program. While `trying`, a conditional expression one of
+    of range do no harm. `functions` are the `def`s of the program, `nets` its networks, `ragged` says of statements in
+    ragged plates which of their elements exist. While `trying`, a conditional expression one of
     whose branches is unknown is the other.
     """
 
@@ -60,6 +63,8 @@ class Scope:
     guard: Expr | None = None
     depth: int = 0
     trying: bool = False
+    nets: Mapping[str, Network] = field(default_factory=dict)
+    ragged: Mapping[str, Expr] = field(default_factory=dict)
 
     def name(self, node: syntax.Name) -> Expr:
         if node.name in self.indices:
@@ -75,24 +80,44 @@ class Scope:
 
     def number(self, node: syntax.Expression, what: str) -> int:
         """A whole number that is known from data alone."""
+        value = self._whole(node, what)
+        if value.type.axes:
+            axes = ", ".join(f"`{axis.name}`" for axis in value.type.axes)
+            raise ModelError.of("E310", node.span, f"{what} must be one number, `{written(value)}` differs by {axes}")
+        return int(evaluate(value).array)
+
+    def _whole(self, node: syntax.Expression, what: str) -> Expr:
+        """A whole number that is known from data alone, for each element of outer plates."""
         value = self.expression(node)
         if not value.type.static:
             raise ModelError.of("E310", node.span, f"{what} must be known from data, `{written(value)}` is not")
-        if value.type.axes:
-            raise not_yet(node.span, f"{what} that depends on an outer index")
-        found = evaluate(value).array
-        if found.ndim == 0 and found == np.floor(found):
-            return int(found)
-        shown = extent(value.type) if found.ndim else f"is {number(found)}"
-        raise ModelError.of("E310", node.span, f"{what} must be a whole number, `{written(value)}` {shown}")
+        found = evaluate(value)
+        odd = found.array[found.array != np.floor(found.array)]
+        if value.type.dims or odd.size:
+            shown = extent(value.type) if value.type.dims else f"is {number(odd.flat[0])}"
+            raise ModelError.of("E310", node.span, f"{what} must be a whole number, `{written(value)}` {shown}")
+        return value
+
+    def length(self, node: syntax.Expression, what: str = "a length") -> int:
+        """A number of elements."""
+        found = self.number(node, what)
+        if found < 0:
+            said = f"not {found}" if node.span.text == str(found) else f"`{node.span.text}` is {found}"
+            raise ModelError.of("E310", node.span, f"{what} is at least 0, {said}")
+        return found
 
     def range(self, node: syntax.Range) -> tuple[int, int]:
-        """Start and size of a range."""
-        start = 0 if node.start is None else self.number(node.start, "the start of a range")
-        stop = self.number(node.stop, "the end of a range")
-        if stop < start:
-            raise ModelError.of("E310", node.span, f"range {start}:{stop} runs backwards")
-        return start, stop - start
+        """Start and size of a range, the same for all elements of outer plates."""
+        found = self.extent(node)
+        if found.ragged:
+            found_text = f"the range `{node.span.text}` differs by outer indices"
+            raise ModelError.of("E316", node.span, found_text, RAGGED_LISTS)
+        return found.start, found.size
+
+    def extent(self, node: syntax.Range) -> Extent:
+        """A range, whose ends may depend on outer indices."""
+        first = construct.constant(0) if node.start is None else self._whole(node.start, "the start of a range")
+        return ragged.extent(first, self._whole(node.stop, "the end of a range"), node.span)
 
     def distribution(self, node: syntax.Expression) -> DistributionUse:
         """The meaning of what stands right of `~`."""
@@ -121,8 +146,9 @@ class Scope:
                 return self.distribution(node.then if np.all(values) else node.otherwise)
         raise not_yet(node.span, "a distribution that depends on an index or a latent value")
 
-    def with_index(self, binder: syntax.Binder, axis: Axis) -> Scope:
-        return replace(self, indices={**self.indices, binder.name.name: axis})
+    def with_index(self, binder: syntax.Binder, axis: Axis, present: Expr | None = None) -> Scope:
+        """The scope inside a plate of that axis, of which the elements `present` exist."""
+        return replace(self, indices={**self.indices, binder.name.name: axis}, guard=ragged.both(self.guard, present))
 
 
 def not_yet(span: Span, what: str) -> ModelError:
@@ -199,6 +225,7 @@ def _index(scope: Scope, node: syntax.Index) -> Expr:
             items.append(construct.Cut(*ends))
         else:
             items.append(scope.expression(item))
+    ragged.check_index(base, items, scope.ragged, scope.guard, node.span)
     return construct.index(base, items, node.span, scope.guard)
 
 
@@ -211,14 +238,48 @@ def _list(scope: Scope, node: syntax.ListLiteral) -> Expr:
 
 
 def _comprehension(scope: Scope, node: syntax.Comprehension) -> Expr:
-    axes: list[Axis] = []
+    inner, axes = scope, list[Axis]()
     for binder in node.binders:
-        start, size = scope.range(binder.range)
+        start, size = inner.range(binder.range)
         axes.append(construct.fresh_axis(binder.name.name, size, start))
-        scope = scope.with_index(binder, axes[-1])
-    lifted = construct.lift(scope.expression(node.body), axes)
+        inner = inner.with_index(binder, axes[-1])
+    return _listed(node, inner.expression(node.body), axes)
+
+
+def _listed(node: syntax.Comprehension, body: Expr, axes: Sequence[Axis]) -> Expr:
+    lifted = construct.lift(body, axes)
     dims = tuple(replace(dim, origin=0) for dim in lifted.type.dims)
     return replace(lifted, type=replace(lifted.type, dims=dims), span=node.span)
+
+
+REDUCED = {"sum": 0.0, "mean": 0.0, "prod": 1.0, "min": np.inf, "max": -np.inf, "log_sum_exp": -np.inf}
+"""Reductions that take a list whose length depends on outer indices, and what stands in for elements beyond its end."""
+
+
+def _reduced(scope: Scope, node: syntax.Call, elements: syntax.Comprehension) -> Expr | None:
+    """A reduction of a list whose range is ragged: elements beyond the ends do not count. None for other lists."""
+    inner, axes, present = scope, list[Axis](), None
+    for binder in elements.binders:
+        reach = inner.extent(binder.range)
+        axes.append(construct.fresh_axis(binder.name.name, reach.size, reach.start))
+        exists = reach.present(axes[-1])
+        inner, present = inner.with_index(binder, axes[-1], exists), ragged.both(present, exists)
+    if present is None:
+        return None
+    body, name = inner.expression(elements.body), node.function.name
+    neutral = construct.constant(REDUCED[name])
+    counted = construct.call("where", [present, ragged.filled(body, present), neutral], node.span)
+    total = construct.call("sum" if name == "mean" else name, [_listed(elements, counted, axes)], node.span)
+    if name != "mean":
+        return total
+    one = construct.call("where", [present, construct.constant(1.0), neutral])
+    return construct.call("divide", [total, construct.call("sum", [construct.lift(one, axes)])], node.span)
+
+
+def _through_net(scope: Scope, node: syntax.Call, net: Network) -> Expr:
+    """A network applied to a vector, or to every row of a matrix."""
+    (argument,) = _arguments(node, f"{net.name}(x)", 1, 1)
+    return net.apply(scope.expression(argument), node.span)
 
 
 def _call(scope: Scope, node: syntax.Call) -> Expr:
@@ -227,10 +288,16 @@ def _call(scope: Scope, node: syntax.Call) -> Expr:
         return _FORMS[name](scope, node)
     if name in scope.functions:
         return _inlined(scope, node, scope.functions[name])
-    if name in LATER:
-        raise not_yet(node.function.span, f"`{name}`")
+    if name in scope.nets:
+        return _through_net(scope, node, scope.nets[name])
+    if name in NET_FORMS:
+        raise ModelError.of("E318", node.function.span, f"`{name}` stands only in a declaration", NET_FORMS[name])
     if name in scope.values and scope.values[name] is None and name not in FUNCTIONS:
         raise Unknown(name, node.function.span)  # a network, whose declaration has been answered
+    if name in REDUCED and len(node.positional) == 1 and isinstance(node.positional[0], syntax.Comprehension):
+        total = _reduced(scope, node, node.positional[0]) if not node.keywords else None
+        if total is not None:
+            return total
     if name not in FUNCTIONS:
         near = FUNCTIONS.suggest(name)
         raise ModelError.of(
@@ -245,12 +312,13 @@ def _call_arguments(scope: Scope, node: syntax.Call, function: Function) -> tupl
     takes = len(function.parameters) if not function.variadic else len(node.positional)
     arguments = [scope.expression(argument) for argument in node.positional[:takes]]
     static: dict[str, Any] = {
-        name: scope.number(length, f"`{name}`")
+        name: scope.length(length, f"`{name}` of {function.name}")
         for name, length in zip(function.lengths, node.positional[takes:], strict=False)
     }
     for keyword in node.keywords:
         if keyword.name in function.static and keyword.name not in static:
-            static[keyword.name] = scope.number(keyword.value, f"`{keyword.name}`")
+            number = scope.length if keyword.name in function.lengths else scope.number
+            static[keyword.name] = number(keyword.value, f"`{keyword.name}` of {function.name}")
         elif keyword.name in function.parameters and function.parameters.index(keyword.name) == len(arguments):
             arguments.append(scope.expression(keyword.value))
         else:
@@ -261,9 +329,6 @@ def _call_arguments(scope: Scope, node: syntax.Call, function: Function) -> tupl
         signature = f"{function.name}({', '.join((*function.parameters, *function.lengths))})"
         wanted = plural(takes + len(function.lengths), "argument")
         raise ModelError.of("E303", node.span, f"{signature} takes {wanted}, {given} given")
-    negative = next((name for name in lengths if static[name] < 0), None)
-    if negative is not None:
-        raise ModelError.of("E310", node.span, f"`{negative}` of {function.name} is {static[negative]}, below 0")
     return arguments, static
 
 
@@ -287,7 +352,7 @@ def _body(scope: Scope, node: syntax.Call, definition: syntax.Def, arguments: Se
     values: dict[str, Expr | None] = {
         parameter.name: argument for parameter, argument in zip(definition.parameters, arguments, strict=True)
     }
-    inner = Scope(values, functions=scope.functions, guard=scope.guard, depth=scope.depth + 1, trying=scope.trying)
+    inner = replace(scope, values=values, keys={}, indices={}, depth=scope.depth + 1)
     for statement in definition.body:
         if isinstance(statement, syntax.Return):
             return replace(inner.expression(statement.value), span=node.span)
@@ -324,7 +389,8 @@ def _rep(scope: Scope, node: syntax.Call) -> Expr:
     """`rep(x, n, …)`: x in every element of an array of that shape."""
     first, *lengths = _arguments(node, "rep(x, length, …)", 2, 4)
     value = scope.expression(first)
-    axes = [construct.fresh_axis("rep", scope.number(length, "a length")) for length in lengths]
+    axes = [construct.fresh_axis("rep", scope.length(length)) for length in lengths]
+    construct.check_room([axis.size for axis in axes], node.span)
     labels = [length.span.text if isinstance(length, syntax.Name) else None for length in lengths]
     if value.type.static and not value.type.axes and not value.type.dims:
         array = np.full([axis.size for axis in axes], evaluate(value).array)
@@ -336,7 +402,9 @@ def _rep(scope: Scope, node: syntax.Call) -> Expr:
 
 def _eye(scope: Scope, node: syntax.Call) -> Expr:
     (length,) = _arguments(node, "eye(length)", 1, 1)
-    return construct.constant(np.eye(scope.number(length, "the length")), node.span)
+    size = scope.length(length)
+    construct.check_room([size, size], node.span)
+    return construct.constant(np.eye(size), node.span)
 
 
 def _logpdf(scope: Scope, node: syntax.Call) -> Expr:
@@ -347,31 +415,7 @@ def _logpdf(scope: Scope, node: syntax.Call) -> Expr:
 
 
 def _ode(scope: Scope, node: syntax.Call) -> Expr:
-    """`ode(f, z0, t0, ts, …)`: the solution of `z' = f(t, z, …)` from z0 at t0, at the times ts."""
-    keywords = {keyword.name: keyword.value for keyword in node.keywords}
-    wrong = next((keyword for keyword in node.keywords if keyword.name not in TOLERANCES), None)
-    if wrong is not None:
-        raise ModelError.of("E303", wrong.span, f"ode has no argument `{wrong.name}`", f"it is {SIGNATURE}")
-    if len(node.positional) < 4:
-        raise ModelError.of("E303", node.span, f"{SIGNATURE} takes at least 4 arguments, {len(node.positional)} given")
-    function, *rest = node.positional
-    definition = scope.functions.get(function.name) if isinstance(function, syntax.Name) else None
-    if definition is None:
-        raise ModelError.of(
-            "E106", function.span, "the slope of `ode` must be a `def`", "as in `def f(t, z, a) {` before it"
-        )
-    initial, start, times, *arguments = (scope.expression(argument) for argument in rest)
-    if len(definition.parameters) != 2 + len(arguments):
-        names = ", ".join(parameter.name for parameter in definition.parameters)
-        found = f"{definition.name.name}({names}) takes {plural(len(definition.parameters), 'argument')}, "
-        raise ModelError.of("E303", node.span, f"{found}`ode` gives it time, state and {len(arguments)} more")
-    equation = Equation(node, initial, arguments)
-    slope = _body(scope, node, definition, equation.parameters)
-    found_tolerances = {
-        name: tolerance(scope.expression(keywords[name]), name) if name in keywords else default
-        for name, default in TOLERANCES.items()
-    }
-    return equation.solution(definition.name.name, slope, start_time(start), times, **found_tolerances)
+    return solution(scope, node, lambda definition, arguments: _body(scope, node, definition, arguments))
 
 
 _FORMS: dict[str, Callable[[Scope, syntax.Call], Expr]] = {

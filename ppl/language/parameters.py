@@ -40,7 +40,7 @@ def declared(scope: Scope, kind: syntax.TypeExpression) -> tuple[SupportOf, tupl
                 argument.span,
                 f"a parameter's bound must be known from data, `{messages.written(argument)}` is not",
             )
-    return support, tuple(Dim(scope.number(length, "a length"), label(length)) for length in lengths)
+    return support, tuple(Dim(scope.length(length), label(length)) for length in lengths)
 
 
 def bounded(bounds: Mapping[str, Expr]) -> SupportOf:
@@ -62,8 +62,7 @@ def start(scope: Scope, statement: syntax.Param, support: SupportOf, dims: Seque
     ends = [evaluate(argument).array for argument in support.arguments]
     if statement.initial is None:
         assert record.bijection is not None
-        events = len(shape) - record.event_rank
-        free = np.zeros(shape[:events] + record.bijection.unconstrained(shape[events:]))
+        free = np.zeros(record.unconstrained_shape(shape))
         return np.asarray(record.bijection.forward(NUMPY, free, *ends))
     value = scope.expression(statement.initial)
     name, span = statement.name.name, statement.initial.span

@@ -7,11 +7,6 @@ from ppl.constraints.base import SUPPORTS
 # Types of data and parameters besides the supports.
 ELEMENT_TYPES = frozenset({"real", "int", "bool", "index"})
 
-# Guide notes.
-NOTES = frozenset(
-    {"noncentered", "centered", "fullrank", "lowrank", "point", "amortized", "minibatch", "score", "enumerate"}
-)
-
 # Distributions made of distributions, with the positions where those stand.
 COMBINATORS = {
     "truncated": slice(0, 1),

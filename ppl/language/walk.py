@@ -13,13 +13,20 @@ MODEL = "model"
 PREDICT = "predict"
 
 
+_FIELDS: dict[type, tuple[str, ...]] = {}
+
+
 def children(node: syntax.Node) -> Iterator[syntax.Node]:
     """The direct parts of a node, in the order in which its class names them."""
-    for field in dataclasses.fields(node):
-        value = getattr(node, field.name)
-        for part in value if isinstance(value, tuple) else (value,):
-            if isinstance(part, syntax.Node):
-                yield part
+    kind = type(node)
+    if kind not in _FIELDS:
+        _FIELDS[kind] = tuple(field.name for field in dataclasses.fields(kind))
+    for name in _FIELDS[kind]:
+        value = getattr(node, name)
+        if isinstance(value, syntax.Node):
+            yield value
+        elif isinstance(value, tuple):
+            yield from (part for part in value if isinstance(part, syntax.Node))
 
 
 def reads(node: syntax.Node | None) -> Iterator[tuple[syntax.Name, syntax.Expression]]:

@@ -47,6 +47,7 @@ class Builder:
         """The plate of that name; opened again it must have the same range. The extent is the name unless given."""
         known = self._axes.get(name)
         if known is None:
+            construct.check_room([size], span)
             known = self._axes[name] = Axis(name, size, start, len(self._axes), extent or name)
         elif (known.size, known.start) != (size, start):
             raise ModelError.of(
@@ -109,8 +110,9 @@ class Builder:
         dims = tuple(replace(sizes[core], origin=0) for core in family.event_dimensions)
         lengths = {core: dim.size for core, dim in sizes.items()}
         support_of = support_of_use(use, lengths)
+        _check_room(name, support_of, dims, span)
         if observed is None or release:
-            support_of = _simplest(support_of)
+            support_of = simplest(support_of)
         value = None if release else observed
         site = Site(name, every, span, use, dims, support_of, value, tuple(notes), present=present)
         if observed is not None and not release:
@@ -349,6 +351,14 @@ def support_of_use(use: DistributionUse, lengths: Mapping[str, int]) -> SupportO
     return SupportOf(support.name, tuple(_as_expression(a) for a in support.arguments))
 
 
+def _check_room(name: str, support_of: SupportOf, dims: Sequence[Dim], span: Span | None) -> None:
+    """A value of a support such as the simplex has at least one element."""
+    bijection = SUPPORTS[support_of.name].bijection
+    event = tuple(dim.size for dim in dims)
+    if bijection is not None and min(bijection.unconstrained(event), default=0) < 0:
+        raise ModelError.of("E305", span, f"`{name}` has no elements", f"a {support_of.name} has at least one")
+
+
 def _as_expression(argument: Any) -> Expr:
     return argument if isinstance(argument, Expr) else construct.constant(argument)
 
@@ -356,7 +366,7 @@ def _as_expression(argument: Any) -> Expr:
 _SIMPLER = {("greater_than", 0.0): "positive", ("interval", 0.0, 1.0): "unit_interval"}
 
 
-def _simplest(support: SupportOf) -> SupportOf:
+def simplest(support: SupportOf) -> SupportOf:
     """The same support by its own name, where its ends are plain numbers."""
     ends = [a.value for a in support.arguments if isinstance(a, ex.Constant) and not a.type.dims]
     simpler = _SIMPLER.get((support.name, *ends)) if len(ends) == len(support.arguments) else None

@@ -17,7 +17,7 @@ import numpy as np
 from ppl.distributions import DISTRIBUTIONS, combinators
 from ppl.errors import ModelError
 from ppl.model import construct
-from ppl.model.builder import checked_use, core_sizes, support_of_use
+from ppl.model.builder import checked_use, core_sizes, simplest, support_of_use
 from ppl.model.expressions import Expr
 from ppl.model.model import DistributionUse, SupportOf
 from ppl.model.resolve import evaluate
@@ -149,9 +149,10 @@ def _ordered(uses: Uses, values: Values, span: Span | None) -> DistributionUse:
     (use,) = uses
     if use.family.event_dimensions or use.family.discrete:
         raise _refuse("ordered", use, "draws of it are not real numbers")
-    if _support(use).name not in combinators.ORDERED_SUPPORTS:
+    support = combinators.ORDERED_SUPPORTS.get(simplest(_support(use)).name)
+    if support is None:
         raise _refuse("ordered", use, "its draws must fill the real line or the positive half of it")
-    return checked_use(combinators.ordered(use.family), {**use.arguments, **values}, span)
+    return checked_use(combinators.ordered(use.family, support), {**use.arguments, **values}, span)
 
 
 def _zero_sum(uses: Uses, values: Values, span: Span | None) -> DistributionUse:

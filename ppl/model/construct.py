@@ -7,6 +7,7 @@ Both doors build with these, so a whole-array statement and its indexed form end
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,6 +24,9 @@ from ppl.model import messages
 from ppl.model.expressions import Dim, Expr, Type
 from ppl.model.resolve import evaluate, mask
 from ppl.source import Span
+
+LARGEST = 2**28
+"""Numbers in the largest array of a model: 2 GiB."""
 
 _fresh_order = itertools.count(1_000)
 
@@ -69,8 +73,23 @@ def domain_of(array: np.ndarray) -> str:
     return "integer" if whole else UNKNOWN
 
 
+def check_room(sizes: Sequence[int], span: Span | None) -> None:
+    """Raise ModelError for the shape of an array that no machine at hand has room for."""
+    count = math.prod(sizes)
+    if count > LARGEST:
+        shape = " x ".join(map(str, sizes))
+        said = f"an array of {shape} numbers" if len(sizes) > 1 else f"an array of {count} numbers"
+        raise ModelError.of("E319", span, said, f"the limit is {LARGEST}")
+
+
+def roomy(kind: Type, span: Span | None) -> Type:
+    """A type of which arrays may be made: `check_room`."""
+    check_room([axis.size for axis in kind.axes] + list(kind.event), span)
+    return kind
+
+
 def axis_index(axis: Axis, span: Span | None = None) -> ex.AxisIndex:
-    return ex.AxisIndex(Type((axis,), (), "integer"), span, axis)
+    return ex.AxisIndex(roomy(Type((axis,), (), "integer"), span), span, axis)
 
 
 def call(name: str, arguments: Sequence[Expr], span: Span | None = None, **static: Any) -> Expr:
@@ -81,7 +100,8 @@ def call(name: str, arguments: Sequence[Expr], span: Span | None = None, **stati
     fixed = all(argument.type.static for argument in arguments)
     dims = unify_values(arguments, span) if function.elementwise else _call_dims(function, arguments, static, span)
     _check_positions(function, arguments, static, span)
-    return ex.Call(Type(axes, dims, domain, fixed), span, function.name, tuple(arguments), tuple(sorted(static.items())))
+    kind = roomy(Type(axes, dims, domain, fixed), span)
+    return ex.Call(kind, span, function.name, tuple(arguments), tuple(sorted(static.items())))
 
 
 def _check_positions(
@@ -238,7 +258,8 @@ def _name_range(base: Expr, dim: int, axis: Axis, offset: int, span: Span | None
     """`base[…, i + offset, …]` for the index `i` of an axis."""
     known = base.type.dims[dim]
     if not _in_range(known, axis, offset):
-        raise messages.lag_outside(axis, offset, known, span)
+        own = isinstance(base, ex.Lift) and axis in base.axes
+        raise messages.lag_outside(axis, offset, known, span, own)
     start = axis.start + offset - known.origin
     stop = start + axis.size
     if (start, stop) != (0, known.size):
@@ -268,11 +289,12 @@ def _checked_item(item: Expr, dim: Dim, span: Span | None, guard: Expr | None) -
 
 def _guarded(item: Expr, dim: Dim, guard: Expr, span: Span | None) -> Expr:
     """0 in place of an index where `guard` is false, along as few axes as will do."""
-    narrow = over(mask(guard, item.type.axes), item.type.axes)
-    narrowed = call("where", [narrow, item, constant(0)], span)
-    if set(guard.type.axes) <= set(item.type.axes) or _any_outside(evaluate(narrowed).array, dim):
-        return call("where", [guard, item, constant(0)], span)
-    return narrowed
+    if not guard.type.dims and not set(guard.type.axes) <= set(item.type.axes):
+        narrow = over(mask(guard, item.type.axes), item.type.axes)
+        narrowed = call("where", [narrow, item, constant(0)], span)
+        if not _any_outside(evaluate(narrowed).array, dim):
+            return narrowed
+    return call("where", [guard, item, constant(0)], span)
 
 
 def _any_outside(values: np.ndarray, dim: Dim) -> bool:
@@ -393,7 +415,8 @@ def lift(base: Expr, axes: Sequence[Axis], labels: Sequence[str | None] | None =
     rest = tuple(axis for axis in base.type.axes if axis not in axes)
     if isinstance(base, ex.Named) and base.dim == 0 and axes == (base.axis,) and axes[0] not in base.base.type.axes:
         return base.base
-    return ex.Lift(replace(base.type, axes=rest, dims=dims + base.type.dims), base.span, base, axes)
+    kind = roomy(replace(base.type, axes=rest, dims=dims + base.type.dims), base.span)
+    return ex.Lift(kind, base.span, base, axes)
 
 
 def matmul(left: Expr, right: Expr, span: Span | None = None) -> Expr:

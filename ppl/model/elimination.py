@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ppl.axes import Axis
+from ppl.model.chains import Chain
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,13 +57,20 @@ class Part:
 class Step:
     """`site` is summed out of a table over its plates: the sum of `parts`.
 
-    `others` are the sites in the table that go later, with the elements that are read. `result` names the new factor.
+    `others` are the sites in the table that go later, with the elements that are read. `result` names the new factor,
+    which is left over the plates but the one along which the site is a `chain`.
     """
 
     site: str
     plates: tuple[Axis, ...]
     parts: tuple[Part, ...]
     others: dict[str, Reading]
+    chain: Chain | None = None
+
+    @property
+    def left(self) -> tuple[Axis, ...]:
+        """The plates of the result."""
+        return tuple(axis for axis in self.plates if self.chain is None or axis != self.chain.time)
 
     @property
     def result(self) -> str:
@@ -88,7 +96,11 @@ class Elimination:
     @property
     def plates(self) -> tuple[Axis, ...]:
         """The plates over which the sum is left: those of the site that goes last."""
-        return self.steps[-1].plates
+        return self.steps[-1].left
+
+    @property
+    def chains(self) -> tuple[Chain, ...]:
+        return tuple(step.chain for step in self.steps if step.chain is not None)
 
     @property
     def lookups(self) -> frozenset[Axis]:
@@ -99,7 +111,8 @@ class Elimination:
 
     def table_states(self, step: Step) -> int:
         """States of a table for one element of its plates."""
-        return math.prod(self.states[name].size for name in (step.site, *step.others))
+        before = 1 if step.chain is None else step.chain.before.size
+        return before * math.prod(self.states[name].size for name in (step.site, *step.others))
 
     @property
     def largest(self) -> int:
@@ -107,5 +120,5 @@ class Elimination:
         return max(
             self.table_states(step) * math.prod(axis.size for axis in part.plates)
             for step in self.steps
-            for part in (*step.parts, Part(step.result, step.plates))
+            for part in (*step.parts, Part(step.result, step.left))
         )

@@ -226,6 +226,13 @@ class State(Expr):
 
 
 @dataclass(frozen=True, eq=False)
+class Before(Expr):
+    """The element before of a site that is a hidden Markov chain, wherever there is one."""
+
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
 class Solution(Expr):
     """`ode(name, initial, start, times, …)`: the solution of `z' = slope(t, z)`, one for each of `times` in front.
 

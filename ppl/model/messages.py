@@ -114,12 +114,13 @@ def index_outside(item: Expr, found: Resolved[Any], dim: Dim, span: Span | None)
     return ModelError.of(code, span, f"{text} is outside {valid_range(dim)}", expected)
 
 
-def lag_outside(axis: Axis, offset: int, dim: Dim, span: Span | None) -> ModelError:
-    """`x[i + offset]` out of range for the index `i` of an axis."""
+def lag_outside(axis: Axis, offset: int, dim: Dim, span: Span | None, own: bool) -> ModelError:
+    """`x[i + offset]` out of range for the index `i` of an axis, which `x` may run along by its `own` definition."""
     first = dim.origin - offset
     if axis.start < first:
         condition = f"{axis.name} == {axis.start}" if first == axis.start + 1 else f"{axis.name} < {first}"
         found = f"index {axis.start + offset} at {axis.name} = {axis.start}"
-        return ModelError.of("E506", span, found, f"start `{axis.name}` at {first} or guard with `if {condition}`")
+        start = "" if own else f"start `{axis.name}` at {first} or "
+        return ModelError.of("E506", span, found, f"{start}guard with `if {condition}`")
     bad = dim.origin + dim.size - offset
     return ModelError.of("E506", span, f"index {bad + offset} at {axis.name} = {bad} is outside {valid_range(dim)}")

@@ -42,7 +42,6 @@ def without_gaps(model: Model) -> Model:
     completed: dict[str, Expr] = {}
     statements: list[Statement] = []
     for statement in model.statements:
-        statement = with_values(statement, completed)
         if not isinstance(statement, Site) or statement.name not in gappy:
             statements.append(statement)
             continue
@@ -52,7 +51,8 @@ def without_gaps(model: Model) -> Model:
             problems.extend(error.diagnostics)
     if problems:
         raise ModelError(problems)
-    return Model(model.name, tuple(statements), tuple(with_values(s, completed) for s in model.predicted))
+    filled = (tuple(with_values(s, completed) for s in part) for part in (statements, model.predicted))
+    return Model(model.name, *filled)
 
 
 @dataclass(frozen=True)

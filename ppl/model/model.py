@@ -124,15 +124,19 @@ class Factor(Statement):
 
 @dataclass(frozen=True)
 class Param(Statement):
-    """`param name: support = initial`: a point estimate learned with the guide; no draw, no prior."""
+    """`param name: support = initial`: a point estimate learned with the guide; no draw, no prior.
+
+    A latent that is optimised as a point is one too; `prior` is then the factor that holds its log density.
+    """
 
     dims: tuple[Dim, ...]
     support: SupportOf
     initial: np.ndarray | float
+    prior: str = ""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return tuple(dim.size for dim in self.dims)
+        return tuple(axis.size for axis in self.axes) + tuple(dim.size for dim in self.dims)
 
     @property
     def inputs(self) -> tuple[Expr, ...]:

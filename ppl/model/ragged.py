@@ -7,6 +7,7 @@ anything; a statement that reads others must stay within their ends.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,8 +18,7 @@ from ppl.errors import ModelError
 from ppl.model import construct, messages
 from ppl.model import expressions as ex
 from ppl.model.expressions import Expr
-from ppl.model.model import Site
-from ppl.model.construct import over
+from ppl.model.model import Site, Statement
 from ppl.model.resolve import NumpyLanguage, Resolver, evaluate, mask
 from ppl.model.rewrite import with_children
 from ppl.source import Span
@@ -105,7 +105,7 @@ def _replaced(node: Expr, present: Expr) -> Expr:
     rows = array[exists]
     whole = ~np.isnan(rows.reshape(len(rows), -1).astype(float)).any(axis=1)
     stand_in = construct.constant(rows[int(np.argmax(whole))])
-    return construct.call("where", [over(exists, axes), node, stand_in], node.span)
+    return construct.call("where", [construct.over(exists, axes), node, stand_in], node.span)
 
 
 def check_reads(root: Expr, ragged: Mapping[str, Expr], span: Span | None) -> None:
@@ -116,10 +116,12 @@ def check_reads(root: Expr, ragged: Mapping[str, Expr], span: Span | None) -> No
         if isinstance(node, ex.Lift) and isinstance(node.base, ex.Value) and node.base.name in ragged:
             whole = id(node) not in harmless
             if whole and not np.all(mask(ragged[node.base.name], node.axes)):
-                raise not_there(node.base.name, node.span or span)
+                raise not_there(node.base.name, span or node.span)
 
 
-def check_index(value: Expr, items: Sequence[construct.Item], ragged: Mapping[str, Expr], guard: Expr | None) -> None:
+def check_index(
+    value: Expr, items: Sequence[construct.Item], ragged: Mapping[str, Expr], guard: Expr | None, span: Span | None
+) -> None:
     """Raises ModelError where `value[items]` reads elements of a ragged statement that do not exist.
 
     Where `guard` is false nothing is read. Indices that are random are not looked at.
@@ -129,21 +131,36 @@ def check_index(value: Expr, items: Sequence[construct.Item], ragged: Mapping[st
     if not all(isinstance(item, construct.Cut) or item.type.static for item in items):
         return
     name, plates = value.base.name, value.axes
-    exists = over(mask(ragged[name], union([value.base.type.axes])), union([value.base.type.axes]))
+    exists = construct.over(mask(ragged[name], union([value.base.type.axes])), union([value.base.type.axes]))
     read = construct.index(construct.lift(exists, plates), list(items)[: len(plates)], None, guard)
     if guard is not None:
         read = construct.call("logical_or", [construct.call("logical_not", [guard]), read])
     if not np.all(evaluate(read).array):
-        raise not_there(name, next((i.span for i in items if isinstance(i, Expr) and i.span), value.span))
+        raise not_there(name, span)
 
 
 def not_there(name: str, span: Span | None) -> ModelError:
     return ModelError.of(
-        "E315", span, f"`{name}` is ragged, and elements beyond its ends are read here",
-        "read it element by element within its range, as in sum([x[i, j] for j in n[i]])",
+        "E315", span, f"`{name}` stands in a ragged plate, and some of the elements read here do not exist",
+        f"stay within its range, as in sum([{name}[i, j] for j in n[i]])",
     )  # fmt: skip
 
 
 def lowest(site: Site) -> Expr:
     """The least value of a discrete site: the one that elements beyond the ends have."""
     return site.support.arguments[0] if site.support.arguments else construct.constant(0)
+
+
+def blanked(statement: Statement, draws: np.ndarray) -> np.ndarray:
+    """Draws (draws, *shape) of a statement as users see them: real numbers beyond its ends are NaN."""
+    if statement.present is None or draws.dtype.kind != "f":
+        return draws
+    exists = mask(statement.present, statement.axes)
+    return np.where(exists.reshape(*exists.shape, *[1] * (draws.ndim - 1 - exists.ndim)), draws, np.nan)
+
+
+def existing(site: Site) -> int:
+    """How many numbers a draw of the site has, without those beyond its ends."""
+    if site.present is None:
+        return math.prod(site.shape)
+    return int(mask(site.present, site.axes).sum()) * math.prod(dim.size for dim in site.dims)

@@ -329,11 +329,26 @@ def evaluate(expression: ex.Expr) -> Resolved[Any]:
         return Resolver(NumpyLanguage())(expression)
 
 
+def fixed_arguments(statement_axes: Sequence[Axis], rank: int, arguments: Sequence[ex.Expr]) -> list[np.ndarray]:
+    """Static arguments of a support as arrays that broadcast to a value over these axes and `rank` event dimensions."""
+    want = union([statement_axes])
+    found = []
+    for item in map(evaluate, arguments):
+        array = np.asarray(Resolver(NumpyLanguage()).expand(item, Layout(want, item.event_rank)))
+        if item.axes:
+            array = array.reshape((1,) * (len(want) + item.event_rank - array.ndim) + array.shape)
+            order = [want.index(axis) for axis in statement_axes]
+            array = np.transpose(array, [*order, *range(len(want), array.ndim)])
+            array = array.reshape(array.shape + (1,) * (0 if item.event_rank else rank))
+        found.append(array)
+    return found
+
+
 def mask(condition: ex.Expr, axes: Sequence[Axis]) -> np.ndarray:
     """Where a static condition holds, over `axes` in this order: anywhere along the axes that are not among them."""
     found = evaluate(condition)
-    array = np.asarray(found.array, bool)
-    array = array.any(axis=tuple(number for number, axis in enumerate(found.axes) if axis not in axes))
+    others = tuple(number for number, axis in enumerate(found.axes) if axis not in axes)
+    array = np.asarray(np.any(np.asarray(found.array, bool), axis=others))
     want = union([axes])
     missing = tuple(number for number, axis in enumerate(want) if axis not in found.axes)
     full = np.broadcast_to(np.expand_dims(array, missing), tuple(axis.size for axis in want))

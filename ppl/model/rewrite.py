@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +25,10 @@ def with_children(node: Expr, children: Sequence[Expr], **changes: Any) -> Expr:
         rest = iter(children[1:])
         items = tuple(None if item is None else next(rest) for item in node.items)
         return replace(node, base=children[0], items=items, **changes)
-    if isinstance(node, ex.SliceOf | ex.Named | ex.Lift | ex.State):
+    if isinstance(node, ex.SliceOf | ex.Named | ex.Lift):
+        return replace(node, base=children[0], **changes)
+    if isinstance(node, ex.State):
+        assert isinstance(children[0], ex.Recurrence)
         return replace(node, base=children[0], **changes)
     if isinstance(node, ex.Recurrence):
         return replace(node, inputs=tuple(children), **changes)
@@ -48,6 +51,19 @@ def substituted(root: Expr, values: Mapping[str, Expr]) -> Expr:
             done[id(node)] = with_children(node, children, written=written)
         else:
             done[id(node)] = node if same else with_children(node, children)
+    return done[id(root)]
+
+
+def rewritten(root: Expr, change: Callable[[Expr], Expr | None]) -> Expr:
+    """`root` with each node for which `change` has an answer replaced by it."""
+    done: dict[int, Expr] = {}
+    for node in ex.walk(root):
+        changed = change(node)
+        if changed is None:
+            children = [done[id(child)] for child in node.children]
+            same = all(new is old for new, old in zip(children, node.children, strict=True))
+            changed = node if same else with_children(node, children)
+        done[id(node)] = changed
     return done[id(root)]
 
 
@@ -89,6 +105,13 @@ def with_values(statement: Statement, values: Mapping[str, Expr]) -> Statement:
         return replace(statement, value=substituted(statement.value, values))
     assert isinstance(statement, Site)
     return with_expressions(statement, lambda part: substituted(part, values))
+
+
+def with_every_expression(statement: Statement, change: Callable[[Expr], Expr]) -> Statement:
+    """The statement with all that it reads changed."""
+    if isinstance(statement, Deterministic | Factor):
+        return replace(statement, value=change(statement.value))
+    return with_expressions(statement, change) if isinstance(statement, Site) else statement
 
 
 def with_expressions(site: Site, change: Any, **changes: Any) -> Site:

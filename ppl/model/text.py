@@ -127,5 +127,6 @@ _TEXTS: dict[type[ex.Expr], Callable[[Any], str]] = {
     ex.Named: _named,
     ex.Lift: _lift,
     ex.State: _state,
+    ex.Before: lambda node: f"{node.name}[before]",
     ex.Solution: _solution,
 }

@@ -6,23 +6,21 @@ The tests run it between all passes. It works out everything anew, and trusts on
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from ppl.axes import Axis, union
 from ppl.constraints import SUPPORTS
 from ppl.errors import InternalError, ModelError
 from ppl.functions import UNKNOWN
-from ppl.model import construct
 from ppl.model import expressions as ex
 from ppl.model.builder import core_sizes
 from ppl.model.elimination import Elimination
 from ppl.model.expressions import Expr, Type
 from ppl.model.model import Deterministic, Factor, Model, Param, Site, Statement
 from ppl.model.plan import Cost, Plan
-from ppl.model.resolve import evaluate
+from ppl.model.retyping import inner_nodes, worked_out_type
 
 
 def verify(model: Model) -> None:
@@ -37,7 +35,7 @@ def verify(model: Model) -> None:
             all(plates.get(axis.name, axis) == axis for axis in statement.axes), f"a plate of `{name}` has two ranges"
         )
         for expression in statement.inputs:
-            _check_expression(name, expression, known)
+            _check_expression(statement, expression, known)
             loose = set(expression.type.axes) - set(statement.axes)
             _demand(not loose, f"`{name}` reads along {', '.join(map(str, loose))}, which is none of its plates")
         _STATEMENTS[type(statement)](statement)
@@ -84,7 +82,7 @@ def _check_factor(factor: Factor) -> None:
 
 
 def _check_param(param: Param) -> None:
-    _demand(not param.axes, f"the parameter `{param.name}` lies in a plate")
+    _demand(bool(param.prior) or not param.axes, f"the parameter `{param.name}` lies in a plate")
     shape = np.shape(param.initial)
     _demand(shape in ((), param.shape), f"`{param.name}` of shape {param.shape} starts at a value of shape {shape}")
     _check_support(param)
@@ -109,102 +107,41 @@ _STATEMENTS: dict[type[Statement], Callable[[Any], None]] = {
 # Expressions ------------------------------------------------------------------------------------------
 
 
-def _check_expression(reader: str, expression: Expr, known: dict[str, Statement]) -> None:
-    """Every node has the type that its children give it, and reads only statements in `known`."""
+def _check_expression(statement: Statement, expression: Expr, known: Mapping[str, Statement]) -> None:
+    """Every node has the type that its children give it, and reads only statements in `known`.
+
+    A site may read its own past.
+    """
+    reader = statement.name
+    readable = {**known, reader: statement} if isinstance(statement, Site) else known
     for node in ex.walk(expression):
-        where = f"{type(node).__name__} in `{reader}`"
-        domain = node.type.domain
-        _demand(domain == UNKNOWN or domain in SUPPORTS, f"{where}: no support `{domain}`")
         if isinstance(node, ex.Value):
-            _demand(node.name in known, f"`{reader}` reads `{node.name}`, which is not defined before it")
-            _demand(not isinstance(known[node.name], Factor), f"`{reader}` reads the factor `{node.name}`")
-            found = Model("", (known[node.name],)).value_type(node.name)
+            _demand(node.name in readable, f"`{reader}` reads `{node.name}`, which is not defined before it")
+            _demand(not isinstance(readable[node.name], Factor), f"`{reader}` reads the factor `{node.name}`")
+            _check_type(node, Model("", (readable[node.name],)).value_type(node.name), reader)
         else:
-            found = _typed(node, where)
-        stored, worked_out = (_essence(kind) for kind in (node.type, found))
-        _demand(stored == worked_out, f"{where}: its type is {stored}, its children give {worked_out}")
+            _check_type(node, _typed(node, reader), reader)
+        for inner in inner_nodes(node):
+            _check_type(inner, _typed(inner, reader), reader)
+
+
+def _check_type(node: Expr, found: Type, reader: str) -> None:
+    where, domain = f"{type(node).__name__} in `{reader}`", node.type.domain
+    _demand(domain == UNKNOWN or domain in SUPPORTS, f"{where}: no support `{domain}`")
+    stored, worked_out = (_essence(kind) for kind in (node.type, found))
+    _demand(stored == worked_out, f"{where}: its type is {stored}, its children give {worked_out}")
+
+
+def _typed(node: Expr, reader: str) -> Type:
+    try:
+        return worked_out_type(node)
+    except (ModelError, ValueError, IndexError) as error:
+        raise InternalError(f"{type(node).__name__} in `{reader}`: {error}") from error
 
 
 def _essence(kind: Type) -> tuple[object, ...]:
     """What the rest of the system relies on: axes, lengths, staticness. Labels only serve messages."""
     return frozenset(kind.axes), kind.event, kind.static
-
-
-def _typed(node: Expr, where: str) -> Type:
-    try:
-        return _TYPES[type(node)](node)
-    except (ModelError, ValueError, IndexError) as error:
-        raise InternalError(f"{where}: {error}") from error
-
-
-def _sized(sizes: tuple[int, ...]) -> tuple[ex.Dim, ...]:
-    return tuple(ex.Dim(size) for size in sizes)
-
-
-def _array_type(value: Any) -> Type:
-    return Type((), _sized(np.shape(value)))
-
-
-def _call_type(node: ex.Call) -> Type:
-    return construct.call(node.function, node.arguments, node.span, **dict(node.static)).type
-
-
-def _log_density_type(node: ex.LogDensity) -> Type:
-    cores = [node.family.event_dimensions, *(node.family.parameter(key).core_dimensions for key in node.parameters)]
-    for core, part in zip(cores, node.children, strict=True):
-        if len(core) != len(part.type.dims):
-            raise ValueError(f"an argument has {part.type}, its core is {core}")
-    return Type(_axes(node), (), static=all(part.type.static for part in node.children))
-
-
-def _slice_type(node: ex.SliceOf) -> Type:
-    event = list(node.base.type.event)
-    if not 0 <= node.start <= node.stop <= event[node.dim]:
-        raise ValueError(f"{node.start}:{node.stop} of a dimension of length {event[node.dim]}")
-    event[node.dim] = node.stop - node.start
-    return Type(node.base.type.axes, _sized(tuple(event)), static=node.base.type.static)
-
-
-def _gather_type(node: ex.Gather) -> Type:
-    event = node.base.type.event
-    given = [(item, size) for item, size in zip(node.items, event, strict=True) if item is not None]
-    for item, size in given:
-        if item.type.static and not np.all((evaluate(item).array >= 0) & (evaluate(item).array < size)):
-            raise ValueError(f"an index beyond a dimension of length {size}")
-    index = construct.unify([item.type for item, _ in given], node.span)
-    whole = tuple(size for item, size in zip(node.items, event, strict=True) if item is None)
-    static = all(child.type.static for child in node.children)
-    return Type(_axes(node), (*index, *_sized(whole)), static=static)
-
-
-def _named_type(node: ex.Named) -> Type:
-    kind, event = node.base.type, list(node.base.type.event)
-    if event.pop(node.dim) != node.axis.size or node.axis in kind.axes:
-        raise ValueError(f"dimension {node.dim} of {kind} cannot be named {node.axis}")
-    return Type((*kind.axes, node.axis), _sized(tuple(event)), static=kind.static)
-
-
-def _lift_type(node: ex.Lift) -> Type:
-    kind = node.base.type
-    event = (*(axis.size for axis in node.axes), *kind.event)
-    return Type(tuple(axis for axis in kind.axes if axis not in node.axes), _sized(event), static=kind.static)
-
-
-def _axes(node: Expr) -> tuple[Axis, ...]:
-    return union(child.type.axes for child in node.children)
-
-
-_TYPES: dict[type[Expr], Callable[..., Type]] = {
-    ex.Constant: lambda node: _array_type(node.value),
-    ex.Data: lambda node: _array_type(node.value),
-    ex.AxisIndex: lambda node: Type((node.axis,)),
-    ex.Call: _call_type,
-    ex.LogDensity: _log_density_type,
-    ex.SliceOf: _slice_type,
-    ex.Gather: _gather_type,
-    ex.Named: _named_type,
-    ex.Lift: _lift_type,
-}
 
 
 # Plans, one specification a pass ----------------------------------------------------------------------
@@ -296,6 +233,8 @@ def _check_cost(plan: Plan, cost: Cost, members: tuple[str, ...]) -> None:
 
 
 STAGES: dict[str, tuple[Callable[[Plan], None], ...]] = {
+    "check_notes": (),
+    "make_points": (),
     "treat": (_treated,),
     "enumerate_discretes": (_treated, _enumerated),
     "choose_estimators": (_treated, _enumerated, _estimated),

@@ -53,14 +53,24 @@ class WeightedDraws:
         return self.values[name]
 
     def mean(self, name: str) -> Any:
-        return statistics.mean(self.array(name), self.weights)
+        draws = self.array(name)
+        return self.variables[name].blank(statistics.mean(draws, self.weights))
 
     def sd(self, name: str) -> Any:
-        return statistics.sd(self.array(name), self.weights)
+        draws = self.array(name)
+        return self.variables[name].blank(statistics.sd(draws, self.weights))
 
     def quantile(self, name: str, q: Any) -> Any:
-        """Quantiles `q`, a number or an array of them: (*q's shape, *shape)."""
-        return statistics.quantile(self.array(name), self.weights, q)
+        """Quantiles `q`, a number or an array of them: (*q's shape, *shape). Raises InferenceError outside [0, 1]."""
+        draws = self.array(name)
+        if np.any((np.asarray(q) < 0) | (np.asarray(q) > 1)):
+            raise InferenceError.of("E618", None, f"quantile {q}", "it lies between 0 and 1")
+        return self.variables[name].blank(statistics.quantile(draws, self.weights, q))
+
+    def shown(self) -> dict[str, np.ndarray]:
+        """The draws as users see them: real numbers beyond the ends of ragged plates are NaN."""
+        reals = {name for name, array in self.values.items() if array.dtype.kind == "f" and self.variables[name].absent}
+        return {name: self.variables[name].blank(a) if name in reals else a for name, a in self.values.items()}
 
     def resampled(self, count: int | None = None, seed: int = 0) -> WeightedDraws:
         """`count` equally weighted draws (default: as many as there are).
@@ -88,4 +98,6 @@ class WeightedDraws:
         low, middle, high = (q.ravel() for q in self.quantile(name, [0.05, 0.5, 0.95]))
         columns = (np.ravel(self.mean(name)), np.ravel(self.sd(name)), low, middle, high)
         elements = self.variables[name].element_names
-        return [Row(name, element, *map(float, numbers)) for element, *numbers in zip(elements, *columns, strict=True)]
+        absent = set(self.variables[name].absent)
+        rows = enumerate(zip(elements, *columns, strict=True))
+        return [Row(name, element, *map(float, row)) for place, (element, *row) in rows if place not in absent]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -34,7 +35,7 @@ def _parsed(path: pathlib.Path) -> Any:
     """What a JSON file holds, NaN for null."""
     text = _decoded(path)
     if not text.strip():
-        raise DataError.of("E521", None, f"{path} is empty", 'expected a JSON object; without any data that is {}')
+        raise DataError.of("E521", None, f"{path} is empty", "expected a JSON object; without any data that is {}")
     try:
         return _without_null(json.loads(text, object_pairs_hook=_object))
     except json.JSONDecodeError as error:
@@ -96,6 +97,8 @@ def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
             yield file
         return
     beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, f"there is no folder {target.parent}", str(path))
     try:
         with open(beside, "wb") as file:
             yield file

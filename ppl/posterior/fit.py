@@ -137,7 +137,7 @@ class Fit:
 
     def draws(self, n: int | None = None, seed: int = 0) -> dict[str, np.ndarray]:
         """Equally weighted joint draws, (n, *shape) for each name; `n` defaults to the number asked for at the fit."""
-        return dict(self._sample(n, seed).values)
+        return self._sample(n, seed).shown()
 
     def _sample(self, draws: int | None, seed: int) -> WeightedDraws:
         """Equally weighted draws: the stored ones where they are that already and no number is asked for."""
@@ -173,7 +173,7 @@ class Fit:
         `data` are new data, the outcomes left out (or ignored); without it the data of the fit. Row i follows from
         row i of `fit.draws(draws, seed)`. Latents must have the same shapes as in the fit.
         """
-        return dict(self.predictive(data, draws, seed, base).values)
+        return self.predictive(data, draws, seed, base).shown()
 
     def predictive(
         self, data: Mapping[str, Any] | None = None, draws: int | None = None, seed: int = 0, base: int | None = None

@@ -16,7 +16,9 @@ def mean(draws: np.ndarray, weights: np.ndarray | None) -> Any:
 
 @_quiet
 def sd(draws: np.ndarray, weights: np.ndarray | None) -> Any:
-    """Standard deviation, unbiased for the variance where weights are equal; 0 for a single draw."""
+    """Standard deviation, unbiased for the variance where weights are equal; 0 for one draw, or one seen many times."""
+    if draws.strides[0] == 0:
+        return np.zeros(draws.shape[1:])[()]
     if weights is None:
         weights = np.full(len(draws), 1.0 / len(draws))
     centred = draws - mean(draws, weights)

@@ -11,18 +11,23 @@ import numpy as np
 
 from ppl.axes import Axis
 from ppl.model.model import Deterministic, Model, Param, Site, Statement
+from ppl.model.resolve import mask
 
 Kind = Literal["latent", "param", "deterministic", "predicted", "outcome"]
 
 
 @dataclass(frozen=True)
 class Variable:
-    """The value of one statement. Indices of a plate count from the plate's start, those of an event from 0."""
+    """The value of one statement. Indices of a plate count from the plate's start, those of an event from 0.
+
+    `absent` are the elements beyond the ends of ragged plates, by their places in the flattened array.
+    """
 
     name: str
     kind: Kind
     axes: tuple[Axis, ...]
     event: tuple[int, ...]
+    absent: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, statement: Statement, kind: Kind) -> Variable:
@@ -31,7 +36,7 @@ class Variable:
         else:
             assert isinstance(statement, Site | Param)
             event = tuple(dim.size for dim in statement.dims)
-        return cls(statement.name, kind, statement.axes, event)
+        return cls(statement.name, kind, statement.axes, event, _absent(statement, event))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -57,12 +62,29 @@ class Variable:
 
     def to_json(self) -> dict[str, Any]:
         axes = [[axis.name, axis.size, axis.start] for axis in self.axes]
-        return {"name": self.name, "kind": self.kind, "axes": axes, "event": list(self.event)}
+        absent = {"absent": list(self.absent)} if self.absent else {}
+        return {"name": self.name, "kind": self.kind, "axes": axes, "event": list(self.event), **absent}
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Variable:
         axes = tuple(Axis(name, size, start) for name, size, start in record["axes"])
-        return cls(record["name"], record["kind"], axes, tuple(record["event"]))
+        return cls(record["name"], record["kind"], axes, tuple(record["event"]), tuple(record.get("absent", ())))
+
+    def blank(self, array: np.ndarray) -> np.ndarray:
+        """An array (…, *shape) with NaN in place of the elements that do not exist."""
+        if not self.absent:
+            return array
+        flat = np.array(array, float).reshape(-1, self.size)
+        flat[:, list(self.absent)] = np.nan
+        return flat.reshape(np.shape(array))
+
+
+def _absent(statement: Statement, event: tuple[int, ...]) -> tuple[int, ...]:
+    if statement.present is None:
+        return ()
+    exists = mask(statement.present, statement.axes)
+    full = np.broadcast_to(exists.reshape(*exists.shape, *[1] * len(event)), (*exists.shape, *event))
+    return tuple(int(place) for place in np.flatnonzero(~full))
 
 
 def model_variables(model: Model) -> dict[str, Variable]:

@@ -15,7 +15,7 @@ from ppl.guides import Guide, Noise
 from ppl.guides.derived import GAUSSIAN
 from ppl.model.model import Param
 from ppl.model.plan import Plan
-from ppl.model.resolve import evaluate
+from ppl.model.resolve import fixed_arguments
 from ppl.numeric import NUMPY
 from ppl.runtime.trace import CostValue, Record, Trace
 
@@ -108,7 +108,7 @@ class _Point:
 
     @classmethod
     def of(cls, param: Param) -> _Point:
-        arguments = tuple(evaluate(argument).array for argument in param.support.arguments)
+        arguments = tuple(fixed_arguments(param.axes, len(param.dims), param.support.arguments))
         return cls(param.name, param.support.name, arguments)
 
     def forward(self, xp: Any, unconstrained: Array) -> Array:
@@ -122,10 +122,10 @@ def initial_points(plan: Plan) -> dict[str, np.ndarray]:
     starts = {}
     for param in plan.model.params:
         point = _Point.of(param)
-        bijection = SUPPORTS[param.support.name].bijection
-        assert bijection is not None
-        shape = bijection.unconstrained(param.shape)
+        support = SUPPORTS[param.support.name]
+        assert support.bijection is not None
+        shape = support.unconstrained_shape(param.shape)
         value = np.broadcast_to(np.asarray(param.initial, float), param.shape)
-        starts[param.name] = np.asarray(bijection.inverse(NUMPY, value, *point.arguments)).reshape(shape)
+        starts[param.name] = np.asarray(support.bijection.inverse(NUMPY, value, *point.arguments)).reshape(shape)
     assert all(math.isfinite(x) for start in starts.values() for x in start.ravel())
     return starts

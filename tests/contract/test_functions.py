@@ -33,7 +33,9 @@ def core_ranks(function: Function) -> list[int]:
 def implementation(function: Function) -> Any:
     """The implementation with its static arguments, and what tells signatures with `...` their event rank."""
     if "..." not in function.signature:
-        return partial(function.implementation, **function.example_static) if function.static else function.implementation
+        return (
+            partial(function.implementation, **function.example_static) if function.static else function.implementation
+        )
     rank = max(core_ranks(function))
     return lambda xp, *arguments: function.implementation(xp, *arguments, event_rank=rank)
 

@@ -49,7 +49,15 @@ def test_an_interrupted_run_returns_what_there_is(monkeypatch):
 
 def test_a_learned_parameter_reaches_its_maximum_likelihood():
     """With the latent integrated out y ~ N(a, 2), so the best a is the mean of y."""
-    source = "data y: real[N]\ndata N: int\nparam a: real = 0.0\nplate n in N {\n  z[n] ~ normal(a, 1)\n  y[n] ~ normal(z[n], 1)\n}\n"
+    source = """
+    data y: real[N]
+    data N: int
+    param a: real = 0.0
+    plate n in N {
+      z[n] ~ normal(a, 1)
+      y[n] ~ normal(z[n], 1)
+    }
+    """
     fit = ppl.parse(source).fit(DATA, progress=False)
     assert fit.mean("a") == pytest.approx(np.mean(DATA["y"]), abs=0.03)
 

@@ -195,6 +195,36 @@ REFUSED = {
         {"N": 3, "a": [1]},
         [("E514", "the length `N / 2` is not a whole number")],
     ),
+    "no length at all": (
+        "data N: int\ndata a: real[N / 0]\n",
+        {"N": 3, "a": [1]},
+        [("E514", "the length `N / 0` is not a whole number")],
+    ),
+    "half an index": (
+        "data x: real\ndata a: index(x)[1]\n",
+        {"x": 1.5, "a": [0]},
+        [("E514", "the length `x` is not a whole number")],
+    ),
+    "size that is an array": (
+        "data K: int\ndata g: index(K)[2]\n",
+        {"K": [3, 3], "g": [0, 7]},
+        [("E512", "K has shape (2,); expected a single number")],
+    ),
+    "larger than any float": (
+        Y,
+        {"y": [1, 10**400]},
+        [("E513", "y[1] is beyond the range of floating-point numbers; the largest is 1.8e308")],
+    ),
+    "larger than any integer": (
+        "data k: int[2]\n",
+        {"k": np.array([1, 2**63], dtype=np.uint64)},
+        [("E513", "k[1] = 9.22337203685e+18; whole numbers go up to 2^63 - 1")],
+    ),
+    "masked text": (
+        "data a: real[2] missing\n",
+        {"a": np.ma.array(["1", "2"], mask=[True, False])},
+        [("E513", "a[1] is '2'; a number is expected")],
+    ),
     "unknown bound": (
         "data a: real(minimum=0)\n",
         {"a": 1},

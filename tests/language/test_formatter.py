@@ -81,7 +81,10 @@ def test_an_empty_text_stays_empty():
 
 
 def test_alignment_stays_where_it_is_one():
-    text = "mu     ~ normal(0, 5)\nsigma  ~ half_normal(5)\nx  = mu\ny ~ normal(x, 1)\nplate n in N {\n   a[n]  ~ f()\n   bb[n] ~ f()\n}\n"
+    text = (
+        "mu     ~ normal(0, 5)\nsigma  ~ half_normal(5)\nx  = mu\ny ~ normal(x, 1)\n"
+        "plate n in N {\n   a[n]  ~ f()\n   bb[n] ~ f()\n}\n"
+    )
     once = formatted(text)
     assert once.splitlines() == [
         "mu    ~ normal(0, 5)",

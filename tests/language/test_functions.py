@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from language.corpus import PROGRAMS
 from scipy import stats
 
 import ppl
 from ppl.errors import PPLError
 
 HEAD = "data N, J: int\ndata g: index(J)[N]\ndata y: real[N]\na[j in J] ~ normal(0, 1)\n"
+HEAD += "factor used = 0 * (sum(y) + sum(g))\n"
 DATA = {"g": [0, 2, 2, 0], "y": [1.0, 2.0, 3.0, 5.0], "J": 4}
 G, Y, A = np.array(DATA["g"]), np.array(DATA["y"]), np.array([0.5, -1.0, 0.3, 2.0])
 
@@ -36,15 +38,18 @@ def test_values(expression, expected):
 @pytest.mark.parametrize(
     ("expression", "answer"),
     [
-        ("segment_sum(y, g)", "E303 m.ppl:5:9 segment_sum(values, index, size) takes 3 arguments, 2 given"),
-        ("segment_sum(y, g, J, 2)", "E303 m.ppl:5:9 segment_sum(values, index, size) takes 3 arguments, 4 given"),
-        ("one_hot(g, J, size = J)", "E303 m.ppl:5:23 one_hot has no argument `size` here"),
-        ("sum(y, 0)", "E303 m.ppl:5:9 sum(x) takes 1 argument, 2 given"),
-        ("segment_sum(y, g, 2)", "E306 m.ppl:5:24 g[1] = 2 is outside 0..1; indices count from 0 and do not wrap around"),
-        ("one_hot(g, -1)", "E310 m.ppl:5:9 `size` of one_hot is -1, below 0"),
-        ("one_hot(y, J)", "E308 m.ppl:5:17 an index must be a whole number, `y` is real"),
-        ("one_hot(g, a[0])", "E310 m.ppl:5:20 `size` must be known from data, `a[0]` is not"),
-        ("solve_lower(y, y)", "E301 m.ppl:5:21 `a` of `solve_lower` must be a matrix, it has length 4 (N)"),
+        ("segment_sum(y, g)", "E303 m.ppl:6:9 segment_sum(values, index, size) takes 3 arguments, 2 given"),
+        ("segment_sum(y, g, J, 2)", "E303 m.ppl:6:9 segment_sum(values, index, size) takes 3 arguments, 4 given"),
+        ("one_hot(g, J, size = J)", "E303 m.ppl:6:23 one_hot has no argument `size` here"),
+        ("sum(y, 0)", "E303 m.ppl:6:9 sum(x) takes 1 argument, 2 given"),
+        (
+            "segment_sum(y, g, 2)",
+            "E306 m.ppl:6:24 index 2 is outside 0..1; indices count from 0 and do not wrap around",
+        ),
+        ("one_hot(g, -1)", "E310 m.ppl:6:20 `size` of one_hot is at least 0, not -1"),
+        ("one_hot(y, J)", "E308 m.ppl:6:17 an index must be a whole number, `y` is real"),
+        ("one_hot(g, a[0])", "E310 m.ppl:6:20 `size` of one_hot must be known from data, `a[0]` is not"),
+        ("solve_lower(y, y)", "E301 m.ppl:6:21 `a` of `solve_lower` must be a matrix, it has length 4 (N)"),
     ],
 )
 def test_answers(expression, answer):
@@ -89,14 +94,17 @@ predict {{
 """
 
 
-@pytest.mark.parametrize("kernel", ["squared_exponential", "matern52"])
-def test_gaussian_process_regression_fits_and_predicts(kernel):
+PROCESSES = {name: GAUSSIAN_PROCESS.format(kernel=name) for name in ("squared_exponential", "matern52")}
+PROCESSES["of the language's description"] = PROGRAMS["gaussian_process"]
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_gaussian_process_regression_fits_and_predicts(name):
     """20 points of a sine with noise 0.1: the curve between them is found, and the noise."""
     x = np.linspace(0, 20, 20)
     y = np.sin(x / 3) + 0.1 * np.random.default_rng(5).normal(size=20)
     xnew = np.array([3.3, 9.0, 14.2])
-    program = ppl.parse(GAUSSIAN_PROCESS.format(kernel=kernel))
-    fit = program.fit({"x": x, "y": y, "xnew": xnew}, seed=0)
+    fit = ppl.parse(PROCESSES[name]).fit({"x": x, "y": y, "xnew": xnew}, seed=0)
     assert 0.04 < fit.mean("sigma") < 0.3
     f = fit.predict()["f"]
     np.testing.assert_allclose(f.mean(axis=0), np.sin(xnew / 3), atol=0.25)

@@ -248,7 +248,10 @@ def test_null_and_nan_are_missing_values(tmp_path):
         (b"[1, 2]", "data.json holds a list; expected an object with the data's names"),
         (b"3", "data.json holds the value 3"),
         (b"\xff\xfe", r"data.json is not text in UTF-8 \(byte 0\)"),
-        (b"", "data.json:1:1 is not JSON: expecting value"),
+        (b" \n", "data.json is empty; expected a JSON object"),
+        (b'{"y": 1,\n "y": 2}', "data.json has the name `y` twice"),
+        (b'{"y": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "data.json is nested too deeply"),
+        (b'{"y": ' + b"1" * 10_000 + b"}", "data.json has a number that cannot be read"),
     ],
 )
 def test_data_that_are_not_a_json_object(tmp_path, content, message):
@@ -262,3 +265,9 @@ def test_the_part_file_lies_beside_its_target(tmp_path):
     """A rename is atomic only within one file system."""
     with files.replacing(tmp_path / "a") as file:
         assert os.path.dirname(file.name) == str(tmp_path)
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path):
+    path = tmp_path / "data.json"
+    path.write_bytes(b'\xef\xbb\xbf{"y": 1}\r\n')
+    assert read_json_data(path) == {"y": 1}

@@ -48,6 +48,7 @@ def below(fit, name, truth):
     return float(np.average(draws < np.ravel(truth)[0], weights=weights))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_calibration(name):
     program = ppl.parse(MODELS[name])

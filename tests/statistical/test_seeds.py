@@ -1,4 +1,4 @@
-"""Equal seeds give equal numbers, bit for bit and whatever else the machine does; others differ by Monte Carlo error."""
+"""Equal seeds give equal numbers, bit for bit, on a busy machine too; others differ by Monte Carlo error."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ def test_equal_seeds_give_equal_numbers(model, name):
 
 
 def test_a_busy_machine_changes_nothing():
-    """How much is computed must not be told by a clock: a process that hogs the processors runs beside the second fit."""
+    """How much is computed must not be told by a clock: processes that hog the processors run beside the second fit."""
     quiet = numbers(fitted("eight_schools", "auto"))
     busy = "import time\nend = time.time() + 60\nwhile time.time() < end: pass"
     hogs = [subprocess.Popen([sys.executable, "-c", busy]) for _ in range(6)]

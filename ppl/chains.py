@@ -1,0 +1,74 @@
+"""Hidden Markov chains: sums over all their paths, marginals and draws, in logarithms.
+
+`log_weights` have the shape (steps, *batch, states before, states): the weight of each state at each step given the one
+before. At the first step there is none before: those of the first state before are used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Array = Any
+
+
+def filtered(log_weights: np.ndarray) -> np.ndarray:
+    """For each step the log sum of the weights of all paths up to each of its states: (steps, *batch, states)."""
+    sums = np.empty((*log_weights.shape[:-2], log_weights.shape[-1]))
+    sums[0] = log_weights[0][..., 0, :]
+    for t in range(1, len(sums)):
+        sums[t] = log_sum(sums[t - 1][..., :, None] + log_weights[t], -2)
+    return sums
+
+
+def total(log_weights: np.ndarray) -> np.ndarray:
+    """The log sum of the weights of all paths: (*batch,)."""
+    return log_sum(filtered(log_weights)[-1], -1)
+
+
+def pairs(log_weights: np.ndarray) -> np.ndarray:
+    """The probability of each pair of states at a step and before, which are the slopes of `total`."""
+    before = filtered(log_weights)
+    every = log_sum(before[-1], -1)
+    ahead = np.zeros(before.shape[1:])
+    found = np.zeros(log_weights.shape)
+    base = np.where(np.isfinite(every), every, 0.0)[..., None, None]
+    for t in range(len(before) - 1, 0, -1):
+        joined = log_weights[t] + ahead[..., None, :]
+        found[t] = np.exp(before[t - 1][..., :, None] + joined - base)
+        ahead = log_sum(joined, -1)
+    found[0][..., 0, :] = np.exp(before[0] + ahead - base[..., 0])
+    return found
+
+
+def marginals(log_weights: np.ndarray) -> np.ndarray:
+    """The probability of each state at each step: (steps, *batch, states)."""
+    return pairs(log_weights).sum(axis=-2)
+
+
+def drawn(rng: np.random.Generator, log_weights: np.ndarray) -> np.ndarray:
+    """One path for each element of the batch, by its weight: positions of states, (steps, *batch)."""
+    before = filtered(log_weights)
+    uniform = rng.random(before.shape[:-1])
+    path = np.empty(before.shape[:-1], np.int64)
+    path[-1] = _picked(before[-1], uniform[-1])
+    for t in range(len(path) - 2, -1, -1):
+        taken = np.take_along_axis(log_weights[t + 1], path[t + 1][..., None, None], axis=-1)[..., 0]
+        path[t] = _picked(before[t] + taken, uniform[t])
+    return path
+
+
+def log_sum(x: np.ndarray, axis: int) -> np.ndarray:
+    """log sum exp along an axis; minus infinity where all are."""
+    top = np.max(x, axis=axis, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0.0)
+    with np.errstate(divide="ignore"):
+        return np.log(np.sum(np.exp(x - top), axis=axis)) + np.squeeze(top, axis)
+
+
+def _picked(log_weights: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """Positions along the last axis, by inverting the running sum of the weights."""
+    top = np.max(log_weights, axis=-1, keepdims=True)
+    edges = np.cumsum(np.exp(log_weights - np.where(np.isfinite(top), top, 0.0)), axis=-1)
+    return np.sum(edges[..., :-1] <= uniform[..., None] * edges[..., -1:], axis=-1)
