@@ -13,11 +13,12 @@ from ppl.errors import ModelError
 from ppl.functions import FUNCTIONS, Function
 from ppl.language import syntax
 from ppl.language.equations import solution
+from ppl.language.forms import FORMS, positional_arguments
 from ppl.language.vocabulary import COMBINATORS
 from ppl.model import construct, ragged
 from ppl.model.builder import distribution
 from ppl.model.combine import combine
-from ppl.model.expressions import Dim, Expr
+from ppl.model.expressions import Expr
 from ppl.model.messages import extent, number, plural, written
 from ppl.model.model import DistributionUse
 from ppl.model.networks import Network
@@ -278,7 +279,7 @@ def _reduced(scope: Scope, node: syntax.Call, elements: syntax.Comprehension) ->
 
 def _through_net(scope: Scope, node: syntax.Call, net: Network) -> Expr:
     """A network applied to a vector, or to every row of a matrix."""
-    (argument,) = _arguments(node, f"{net.name}(x)", 1, 1)
+    (argument,) = positional_arguments(node, f"{net.name}(x)", 1, 1)
     return net.apply(scope.expression(argument), node.span)
 
 
@@ -362,69 +363,11 @@ def _body(scope: Scope, node: syntax.Call, definition: syntax.Def, arguments: Se
     raise ModelError.of("E312", definition.span, f"def `{definition.name.name}` has no `return`")
 
 
-# Forms that are no plain functions -----------------------------------------------------------------
-
-
-def _arguments(node: syntax.Call, signature: str, low: int, high: int) -> tuple[syntax.Expression, ...]:
-    given = len(node.positional) + len(node.keywords)
-    if node.keywords or not low <= given <= high:
-        takes = plural(low, "argument") if low == high else f"{low} to {high} arguments"
-        raise ModelError.of("E303", node.span, f"{signature} takes {takes} by position, {given} given")
-    return node.positional
-
-
-def _size(scope: Scope, node: syntax.Call) -> Expr:
-    """`size(x)` or `size(x, dimension)`."""
-    array, *rest = _arguments(node, "size(x, dimension)", 1, 2)
-    value = scope.expression(array)
-    dims = value.type.dims
-    which = scope.number(rest[0], "the dimension") if rest else 0
-    if not 0 <= which < len(dims):
-        has = plural(len(dims), "dimension")
-        raise ModelError.of("E307", node.span, f"{written(value)} has {has}, counted from 0: there is no {which}")
-    return construct.constant(dims[which].size, node.span)
-
-
-def _rep(scope: Scope, node: syntax.Call) -> Expr:
-    """`rep(x, n, …)`: x in every element of an array of that shape."""
-    first, *lengths = _arguments(node, "rep(x, length, …)", 2, 4)
-    value = scope.expression(first)
-    axes = [construct.fresh_axis("rep", scope.length(length)) for length in lengths]
-    construct.check_room([axis.size for axis in axes], node.span)
-    labels = [length.span.text if isinstance(length, syntax.Name) else None for length in lengths]
-    if value.type.static and not value.type.axes and not value.type.dims:
-        array = np.full([axis.size for axis in axes], evaluate(value).array)
-        filled = construct.constant(array, node.span)
-        dims = tuple(Dim(axis.size, label) for axis, label in zip(axes, labels, strict=True))
-        return replace(filled, type=replace(filled.type, dims=dims))
-    return replace(construct.lift(value, axes, labels), span=node.span)
-
-
-def _eye(scope: Scope, node: syntax.Call) -> Expr:
-    (length,) = _arguments(node, "eye(length)", 1, 1)
-    size = scope.length(length)
-    construct.check_room([size, size], node.span)
-    return construct.constant(np.eye(size), node.span)
-
-
-def _logpdf(scope: Scope, node: syntax.Call) -> Expr:
-    """`logpdf(distribution, value)`."""
-    which, at = _arguments(node, "logpdf(distribution, value)", 2, 2)
-    use = scope.distribution(which)
-    return construct.log_density(use.family, scope.expression(at), use.arguments, node.span)
-
-
 def _ode(scope: Scope, node: syntax.Call) -> Expr:
     return solution(scope, node, lambda definition, arguments: _body(scope, node, definition, arguments))
 
 
-_FORMS: dict[str, Callable[[Scope, syntax.Call], Expr]] = {
-    "size": _size,
-    "rep": _rep,
-    "eye": _eye,
-    "logpdf": _logpdf,
-    "ode": _ode,
-}
+_FORMS: dict[str, Callable[[Scope, syntax.Call], Expr]] = {**FORMS, "ode": _ode}
 
 _MEANINGS: dict[type[syntax.Expression], Callable[[Scope, Any], Expr]] = {
     syntax.Number: _number,
