@@ -4,7 +4,8 @@
     fit = model.fit(data)
     print(fit.summary(), fit.verdict)
 
-In a decorated function: `sample`, `plate`, `scope`, `deterministic`, `factor`, `param`, `net`, `predict`; a constructor
+In a decorated function: `sample`, `plate`, `scan`, `scope`, `deterministic`, `factor`, `param`, `net`, `predict`; a
+constructor
 for every distribution (`ppl.Normal`, `ppl.HalfCauchy`, …); NumPy's functions, and those of the language that NumPy
 lacks (`ppl.expit`, …). Every name is imported when it is first used, so that `import ppl` costs next to nothing.
 """
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         plate,
         predict,
         sample,
+        scan,
         scope,
         truncated,
         zero_inflated,
@@ -71,6 +73,7 @@ _HOMES = {
     "plate": "ppl.embedding",
     "predict": "ppl.embedding",
     "sample": "ppl.embedding",
+    "scan": "ppl.embedding",
     "scope": "ppl.embedding",
     "truncated": "ppl.embedding",
     "zero_inflated": "ppl.embedding",

@@ -15,8 +15,8 @@ from ppl.functions import FUNCTIONS
 WRITTEN = {
     "DataError", "Fit", "InferenceError", "InternalError", "ModelError", "PPLError", "Program", "UncertainFitWarning",
     "__version__", "censored", "deterministic", "factor", "load", "load_fit", "mixture", "model", "net", "note",
-    "ordered", "param", "parse", "plate", "predict", "sample", "scope", "truncated", "zero_inflated", "zero_sum",
-}  # fmt: skip
+    "ordered", "param", "parse", "plate", "predict", "sample", "scan", "scope", "truncated", "zero_inflated",
+    "zero_sum", }  # fmt: skip
 
 
 def test_public_names_are_those_written_and_those_registered():

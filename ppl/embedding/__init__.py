@@ -4,6 +4,7 @@ from ppl.embedding.combinators import censored, mixture, ordered, truncated, zer
 from ppl.embedding.constructors import constructor, constructor_names, function
 from ppl.embedding.data import DataArray, array
 from ppl.embedding.primitives import deterministic, factor, net, note, param, plate, predict, sample, scope
+from ppl.embedding.scanning import scan
 from ppl.embedding.symbol import Symbol
 from ppl.embedding.tracing import definition_span, trace
 
@@ -26,6 +27,7 @@ __all__ = [
     "plate",
     "predict",
     "sample",
+    "scan",
     "scope",
     "trace",
     "truncated",

@@ -1,0 +1,82 @@
+"""`ppl.scan`: a quantity or a series of unknowns each of which follows from the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from ppl.axes import union
+from ppl.embedding.operand import as_operand
+from ppl.embedding.primitives import deterministic, plate, sample
+from ppl.embedding.spans import caller_span
+from ppl.embedding.state import tracing
+from ppl.embedding.symbol import Symbol
+from ppl.errors import ModelError
+from ppl.functions import UNKNOWN
+from ppl.model import DistributionUse, construct
+from ppl.model import expressions as ex
+from ppl.model.expressions import Expr, Type
+from ppl.source import Span
+
+
+def scan(name: str, step: Callable[[Symbol, Symbol], Any], first: Any, length: int, index: str = "t") -> Symbol:
+    """A series `name` of `length` values: `first`, then `step(t, before)` of the index and the value before.
+
+    `first` and what `step` returns are both values (a recurrence that is computed) or both distributions of one
+    family (a
+    series of unknowns, each drawn given the one before). `index` names the plate over the steps, which ordinary
+    `plate(index, length)` opens again; inside `step`, data may be read at `t` and at `t - 1`. Raises ModelError.
+    """
+    span = caller_span()
+    state = tracing("scan", span)
+    with plate(index, length) as t:
+        axis = state.plates[-1]
+        later = construct.call("greater", [t.expression, construct.constant(axis.start)], span)
+        before = _value_before(state.scoped(name), _dims_of(first), tuple(state.plates), t.expression, later, span)
+        state.present.append(later)
+        try:
+            following = step(t, Symbol.of(before))
+        finally:
+            state.present.pop()
+        if isinstance(first, DistributionUse) != isinstance(following, DistributionUse):
+            raise ModelError.of(
+                "E303", span, f"`{name}`: the first element and the step must both be values or both distributions"
+            )
+        if isinstance(first, DistributionUse):
+            return sample(name, _either(name, later, following, first, span))
+        chosen = _where(later, as_operand(following, span).whole(), as_operand(first, span).whole(), span)
+        return deterministic(name, Symbol.of(chosen))
+
+
+def _dims_of(first: Any) -> tuple[ex.Dim, ...]:
+    """The dimensions of one element: those of the first, where that is a value."""
+    return () if isinstance(first, DistributionUse) else as_operand(first, None).whole().type.dims
+
+
+def _value_before(
+    name: str, dims: tuple[ex.Dim, ...], plates: tuple[Any, ...], t: Expr, later: Expr, span: Span | None
+) -> Expr:
+    """The series itself, one step back, where there is one."""
+    kind = Type(union([plates]), dims, UNKNOWN, static=False)
+    whole = construct.lift(ex.Value(kind, span, name), plates)
+    outer = [construct.axis_index(axis, span) for axis in plates[:-1]]
+    back = construct.call("subtract", [t, construct.constant(1)], span)
+    return construct.index(whole, [*outer, back], span, later)
+
+
+def _where(later: Expr, following: Expr, first: Expr, span: Span | None) -> Expr:
+    return construct.call("where", [later, following, first], span)
+
+
+def _either(
+    name: str, later: Expr, following: DistributionUse, first: DistributionUse, span: Span | None
+) -> DistributionUse:
+    """One distribution whose parameters are the first's at the first step and the following's after it."""
+    if following.family is not first.family or following.arguments.keys() != first.arguments.keys():
+        raise ModelError.of(
+            "E303", span, f"`{name}` is {first.name} first and {following.name} then; both must be of one family, "
+            "with the same parameters",
+        )  # fmt: skip
+    arguments = {key: _where(later, value, first.arguments[key], span) for key, value in following.arguments.items()}
+    return replace(following, arguments=arguments)
