@@ -137,11 +137,6 @@ class _Gaps:
     def filled_in(self, model: Model, completed: dict[str, Expr]) -> list[Site]:
         """The missing elements as a latent site, and the observed ones; `completed` gets what readers see."""
         site = self.site
-        if SUPPORTS[site.support.name].discrete:
-            raise ModelError.of(
-                "E801", site.span, f"missing values of `{site.name}` are discrete and read elsewhere: enumerating them "
-                "is not supported yet", "drop the rows, or write them as a latent of their own",
-            )  # fmt: skip
         name = _free_name(f"{site.name}_missing", model)
         latent = replace(self._part(name, "missing", self.missing), observed=None)
         completed[site.name] = self._completed(latent)
@@ -157,7 +152,15 @@ class _Gaps:
             return value
         position = self._constant(np.cumsum(self.missing).reshape(self.missing.shape) * self.missing - self.missing)
         value = construct.index(construct.lift(value, latent.axes), [position], self.site.span)
-        return construct.call("where", [self._constant(self.missing), value, observed], self.site.span)
+        known = self._whole_numbers() if SUPPORTS[self.site.support.name].discrete and not self.site.dims else observed
+        return construct.call("where", [self._constant(self.missing), value, known], self.site.span)
+
+    def _whole_numbers(self) -> Expr:
+        """The observed values of a discrete site as the integers they are, with 0 in the gaps: they may be indices."""
+        assert self.site.observed is not None
+        found = evaluate(self.site.observed)
+        array = np.broadcast_to(Resolver(NumpyLanguage()).expand(found, Layout(self.axes, 0)), self.missing.shape)
+        return self._constant(np.where(self.missing | np.isnan(array), 0, array).astype(np.int64))
 
     def _constant(self, array: np.ndarray) -> Expr:
         """An array over the axes of the site."""

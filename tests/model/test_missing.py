@@ -212,23 +212,72 @@ def test_the_python_door():
             {"x": [1.0, NAN], "y": [1.0, 2.0]}, "E501", "1 of 2 missing, and `x` has no distribution",
         ),
         (
-            "data N: int\ndata k: int[N] missing\ndata y: real[N]\nk ~ poisson(2)\ny ~ normal(k, 1)\n",
-            {"k": [1, None], "y": [1.0, 2.0]}, "E801", "discrete and read elsewhere",
-        ),
-        (
             "data N: int\ndata y: real[N] missing\na ~ normal(0, 1)\n"
             "scan t in 1:N {\n  y[t] ~ normal(a * y[t - 1], 1)\n}\n",
             {"y": [NAN, 1.0, 2.0]}, "E501", "missing before element 1, from where on it has a distribution",
         ),
         ("data x, y: real\na ~ normal(x, 1)\n", {"x": 1.0, "y": 2.0}, "E505", "declared and bound, never used"),
     ],
-    ids=["no distribution", "discrete", "lag", "unused"],
+    ids=["no distribution", "lag", "unused"],
 )  # fmt: skip
 def test_messages(text, data, code, found):
     with pytest.raises(ppl.PPLError) as caught:
         ppl.parse(text).bind(data)
     assert [record.code for record in caught.value.diagnostics] == [code]
     assert found in str(caught.value)
+
+
+LABELS = """
+data N, K: int
+data z: index(K)[N] missing
+data y: real[N]
+w ~ dirichlet(rep(1, K))
+mu[k in K] ~ normal(0, 5)
+plate n in N {
+  z[n] ~ categorical(w)
+  y[n] ~ normal(mu[z[n]], 1)
+}
+"""
+
+
+def test_missing_labels_that_index_are_summed_out():
+    """A mixture with some labels known: the known ones count as they are, the others by their mixture."""
+    labels, y = [1, None, 0, None, 1, 0], np.array([1.2, 0.3, -0.4, 2.0, 0.5, -1.0])
+    w, mu = np.array([0.3, 0.7]), np.array([-1.0, 1.0])
+    expected = stats.norm(0, 5).logpdf(mu).sum() + stats.dirichlet([1, 1]).logpdf(w)
+    for label, value in zip(labels, y, strict=True):
+        if label is None:
+            expected += np.log(w @ stats.norm.pdf(value, mu))
+        else:
+            expected += np.log(w[label]) + stats.norm.logpdf(value, mu[label])
+    data = {"K": 2, "z": labels, "y": y}
+    assert ppl.parse(LABELS).log_density({"w": w, "mu": mu}, data) == pytest.approx(expected, abs=1e-10)
+
+
+def test_missing_covariates_that_are_binary_are_summed_out():
+    source = """
+    data N: int
+    data x: int(lower=0, upper=1)[N] missing
+    data y: real[N]
+    p ~ beta(2, 2)
+    plate n in N {
+      x[n] ~ bernoulli(p)
+      y[n] ~ normal(0.8 * x[n], 1)
+    }
+    """
+    known, y = [1, None, 0, None], np.array([1.2, 0.3, -0.4, 2.0])
+    expected = stats.beta(2, 2).logpdf(0.3)
+    for x, value in zip(known, y, strict=True):
+        each = np.array([0.7 * stats.norm.pdf(value), 0.3 * stats.norm.pdf(value, 0.8)])
+        expected += np.log(each.sum() if x is None else each[x])
+    found = ppl.parse(source).log_density({"p": 0.3}, {"x": known, "y": y})
+    assert found == pytest.approx(expected, abs=1e-10)
+
+
+def test_missing_counts_that_are_read_are_sampled_and_scored():
+    source = "data N: int\ndata k: int[N] missing\ndata y: real[N]\nk ~ poisson(2)\ny ~ normal(k, 1)\n"
+    plan = ppl.parse(source).bind({"k": [1, None], "y": [1.0, 2.0]}).plan()
+    assert plan.sites["k_missing"].estimator == "score"
 
 
 def test_a_mixture_with_missing_outcomes_fits():
