@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ppl.axes import DRAW, Axis, Layout, union
-from ppl.compiler.arrays import Program, Ref
+from ppl.compiler.arrays import ArrayProgram, Ref
 from ppl.compiler.loops import argument, steps_first
 from ppl.compiler.writer import Writer
 from ppl.loops import DrawLoop, Read
@@ -147,7 +147,7 @@ def _program(
     steps: Sequence[Statement],
     axes: Sequence[tuple[Axis, ...]],
     inputs: Sequence[Value],
-) -> Program:
+) -> ArrayProgram:
     """Draws of one step."""
     inner = Writer(writer.model)
     leaves: Mapping[ex.Value, Expr] = unroller.inputs

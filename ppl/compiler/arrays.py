@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ppl.functions import FUNCTIONS, Function
+from ppl.functions import Function
 from ppl.loops import Loop
 from ppl.model.resolve import ArrayLanguage, Key
 from ppl.ode import System
@@ -166,7 +166,7 @@ def _literal(value: Any) -> str:
 
 
 @dataclass(frozen=True)
-class Program:
+class ArrayProgram:
     """A generated pair of functions `prepare(data)` and `run(…, prepared)`, with its source.
 
     `load(xp)` gives the two functions over an array name space.
@@ -199,7 +199,7 @@ def _with_namespace(function: Callable[..., Any], xp: Any) -> Callable[..., Any]
 
 def write_program(
     recorder: Recorder, arguments: Sequence[str], outputs: Mapping[str, Mapping[str, Ref]], doc: str
-) -> Program:
+) -> ArrayProgram:
     """Print a recorder's operations as `prepare` and `run`, which returns one dictionary for each output group."""
     printer = _Printer(recorder, [ref for group in outputs.values() for ref in group.values()])
     returned = []
@@ -215,7 +215,7 @@ def write_program(
         lines.append(f"    ({', '.join(prepared)}{',' * (len(prepared) == 1)}) = prepared")
     lines += [f"    {line}" for line in printer.lines]
     lines.append(f"    return {', '.join(returned)}")
-    return Program("\n".join(lines) + "\n", dict(recorder.bound), dict(recorder.arrays), dict(recorder.loops))
+    return ArrayProgram("\n".join(lines) + "\n", dict(recorder.bound), dict(recorder.arrays), dict(recorder.loops))
 
 
 class _Printer:
@@ -288,5 +288,3 @@ class _Printer:
 
 
 _INFIX_TEMPLATES = {*_INFIX.values(), "{} @ {}"}
-
-__all__ = ["FUNCTIONS", "Program", "Recorder", "Ref", "write_program"]

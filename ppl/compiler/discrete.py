@@ -12,7 +12,7 @@ import numpy as np
 
 from ppl import chains
 from ppl.axes import DRAW, Axis, Layout, union
-from ppl.compiler.arrays import Program, Ref
+from ppl.compiler.arrays import ArrayProgram, Ref
 from ppl.compiler.elimination import (
     Table,
     Value,
@@ -33,7 +33,7 @@ from ppl.model.plan import Plan
 from ppl.model.resolve import Resolved
 
 
-def enumerated_program(plan: Plan) -> Program:
+def enumerated_program(plan: Plan) -> ArrayProgram:
     """`run(rng, draws, values, prepared) -> {site: whole numbers}`: joint posterior draws, (draw, plates…).
 
     One for each draw of all other latents, by backward sampling; exact given these.
@@ -56,7 +56,7 @@ def enumerated_program(plan: Plan) -> Program:
     return writer.program(["rng", "draws", "values"], "draws of the enumerated sites given the others", drawn=outputs)
 
 
-def marginals_program(plan: Plan) -> Program:
+def marginals_program(plan: Plan) -> ArrayProgram:
     """`run(values, prepared) -> {site: probabilities}`: exact given all other latents, (draw, plates…, states)."""
     writer = opened_writer(plan)
     outputs: dict[str, Ref] = {}

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from ppl.axes import DRAW
 from ppl.compiler.ancestral import draw
-from ppl.compiler.arrays import Program, Ref
+from ppl.compiler.arrays import ArrayProgram, Ref
 from ppl.compiler.elimination import eliminate, log_terms, opened_writer
 from ppl.compiler.writer import Writer, location_and_scale
 from ppl.constraints import SUPPORTS
@@ -24,7 +24,7 @@ from ppl.model.plan import Plan
 from ppl.model.resolve import Resolved
 
 
-def density_program(plan: Plan) -> Program:
+def density_program(plan: Plan) -> ArrayProgram:
     """`run(values, prepared) -> {statement: log density}`, each (draw, kept plates…), plates in canonical order.
 
     Statements that an elimination joins are one entry, under its name, with the enumerated sites summed out.
@@ -43,7 +43,7 @@ def density_program(plan: Plan) -> Program:
     return writer.program(["values"], "the log density of every statement, by name", terms=terms)
 
 
-def pointwise_program(model: Model) -> Program:
+def pointwise_program(model: Model) -> ArrayProgram:
     """`run(values, prepared) -> {name: log density}` of the observed sites, each (draw, plates…)."""
     writer = Writer(model)
     terms: dict[str, Ref] = {}
@@ -57,7 +57,7 @@ def pointwise_program(model: Model) -> Program:
     return writer.program(["values"], "the log density of every observation", terms=terms)
 
 
-def constrain_program(plan: Plan) -> Program:
+def constrain_program(plan: Plan) -> ArrayProgram:
     """`run(unconstrained, prepared) -> {name: value}, {name: log |det J|}` for continuous latents and params.
 
     Log determinants are summed over plates: (draw,).
@@ -109,7 +109,7 @@ def _needed_for_supports(plan: Plan) -> list[Statement]:
     return [statement for statement in plan.model.statements if statement.name in wanted]
 
 
-def quantities_program(model: Model, wanted: Iterable[str]) -> Program:
+def quantities_program(model: Model, wanted: Iterable[str]) -> ArrayProgram:
     """`run(rng, draws, values, prepared) -> {name: value}` of deterministic statements and of the predict block.
 
     Given are the latents and learned parameters; observed sites have their data. Only what `wanted` reads is run.
@@ -142,7 +142,7 @@ def _reached(model: Model, names: Iterable[str]) -> set[str]:
     return found
 
 
-def simulate_program(model: Model, given: Iterable[str], predict: bool = True) -> Program:
+def simulate_program(model: Model, given: Iterable[str], predict: bool = True) -> ArrayProgram:
     """`run(rng, draws, values, prepared) -> {name: value}`: ancestral draws of every statement not `given`.
 
     With `predict` the statements of the predict block are run too.

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from ppl.axes import DRAW, Axis, Layout, union
-from ppl.compiler.arrays import Program, Recorder, Ref, write_program
+from ppl.compiler.arrays import ArrayProgram, Recorder, Ref, write_program
 from ppl.loops import Loop, Read
 from ppl.model import expressions as ex
 from ppl.model.resolve import Resolved, Resolver
@@ -132,7 +132,7 @@ def _in_front(time: Axis) -> Axis:
 
 def _program(
     node: ex.Recurrence, inputs: Sequence[Value], batch: tuple[Axis, ...], front: Axis, all_steps: bool
-) -> Program:
+) -> ArrayProgram:
     """The next states of one step, or of all of them with the steps in front."""
     lead = (front,) if all_steps else ()
     recorder = Recorder()
@@ -153,7 +153,7 @@ def _program(
 
 def _slope_program(
     node: ex.Solution, inputs: Sequence[Value], batch: tuple[Axis, ...], lead: tuple[Axis, ...]
-) -> Program:
+) -> ArrayProgram:
     """The slope at one time, or at many with the times in front."""
     recorder = Recorder()
     resolver = ProgramResolver(recorder)

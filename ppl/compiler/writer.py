@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ppl.axes import DRAW, Axis, Layout, union
-from ppl.compiler.arrays import Program, Recorder, Ref, write_program
+from ppl.compiler.arrays import ArrayProgram, Recorder, Ref, write_program
 from ppl.compiler.loops import ProgramResolver
 from ppl.constraints import SUPPORTS
 from ppl.functions import FUNCTIONS
@@ -146,7 +146,7 @@ class Writer:
         rest = len(site.dims) - support.event_rank  # a support of scalars holds for every element of an event
         return Resolved(self.recorder.sum(ref, range(len(axes), len(axes) + rest)), axes, 0)
 
-    def program(self, arguments: Sequence[str], doc: str, **outputs: dict[str, Ref]) -> Program:
+    def program(self, arguments: Sequence[str], doc: str, **outputs: dict[str, Ref]) -> ArrayProgram:
         return write_program(self.recorder, arguments, outputs, doc)
 
 
