@@ -22,9 +22,6 @@ class Backend(Protocol):
         With `arrays` every argument is a floating-point array, so that the backend may compile for their shapes.
         """
 
-    def hessian_vector_product(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """`x -> (v -> H(x) v)` of a scalar function."""
-
 
 def get_backend(name: str = "autograd") -> Backend:
     """The backend of that name."""

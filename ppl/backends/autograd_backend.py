@@ -7,7 +7,6 @@ from typing import Any
 
 import autograd.numpy as anp
 import numpy as np
-from autograd import make_hvp
 from autograd.extend import defjvp, defvjp, primitive
 from autograd.numpy.numpy_vjps import unbroadcast_f
 
@@ -126,6 +125,3 @@ class AutogradBackend:
         self, function: Callable[..., Any], arrays: bool = True
     ) -> Callable[..., tuple[float, np.ndarray]]:
         return staged_value_and_grad(function) if arrays else value_and_grad(function)
-
-    def hessian_vector_product(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        return make_hvp(function)

@@ -129,6 +129,3 @@ class _Eager:
 
     def value_and_grad(self, function, arrays=True):
         return value_and_grad(function)
-
-    def hessian_vector_product(self, function):
-        raise NotImplementedError

@@ -20,7 +20,7 @@ from ppl.model.construct.calls import (
 )
 from ppl.model.construct.indexing import Cut, Item, index, is_affine_index
 from ppl.model.construct.naming import lift, named, over, rename, slice_of
-from ppl.model.construct.products import conditional, log_density, matmul, stack
+from ppl.model.construct.products import log_density, matmul, stack
 
 __all__ = [
     "LARGEST",
@@ -29,7 +29,6 @@ __all__ = [
     "axis_index",
     "call",
     "check_room",
-    "conditional",
     "constant",
     "data",
     "domain_of",

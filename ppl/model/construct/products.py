@@ -1,4 +1,4 @@
-"""What is made of the others: matrix products, conditionals, lists and log densities."""
+"""What is made of the others: matrix products, lists and log densities."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from ppl.model import messages
 from ppl.model.construct.calls import call, constant, fresh_axis, unify
 from ppl.model.construct.naming import lift, named
 from ppl.model.expressions import Expr, Type
-from ppl.model.resolve import evaluate
 from ppl.source import Span
 
 
@@ -42,17 +41,6 @@ def matmul(left: Expr, right: Expr, span: Span | None = None) -> Expr:
         labels.append(right.type.dims[1].label)
         right = named(right, 1, axes[-1])
     return lift(call("dot", [left, right], span), axes, labels)
-
-
-def conditional(condition: Expr, then: Expr, otherwise: Expr, span: Span | None = None) -> Expr:
-    """`then if condition else otherwise`; a static condition that never varies picks its branch."""
-    if condition.type.static:
-        values = evaluate(condition).array
-        if np.all(values):
-            return then
-        if not np.any(values):
-            return otherwise
-    return call("where", [condition, then, otherwise], span)
 
 
 def stack(elements: Sequence[Expr], span: Span | None = None) -> Expr:
