@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ppl.embedding import (  # noqa: F401
+        amortized,
         censored,
         deterministic,
         factor,
+        hurdle,
         mixture,
         net,
         note,
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     )
     from ppl.posterior import Fit  # noqa: F401
     from ppl.program import Program, load, load_fit, parse  # noqa: F401
+    from ppl.streams import open_data  # noqa: F401
 
 __version__ = "0.1.0"
 
@@ -59,14 +62,17 @@ _HOMES = {
     "PPLError": "ppl.errors",
     "Program": "ppl.program",
     "UncertainFitWarning": "ppl.errors",
+    "amortized": "ppl.embedding",
     "censored": "ppl.embedding",
     "deterministic": "ppl.embedding",
     "factor": "ppl.embedding",
     "load": "ppl.program",
     "load_fit": "ppl.program",
+    "hurdle": "ppl.embedding",
     "mixture": "ppl.embedding",
     "net": "ppl.embedding",
     "note": "ppl.embedding",
+    "open_data": "ppl.streams",
     "ordered": "ppl.embedding",
     "param": "ppl.embedding",
     "parse": "ppl.program",

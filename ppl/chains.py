@@ -6,6 +6,7 @@ before. At the first step there is none before: those of the first state before 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,18 @@ import numpy as np
 Array = Any
 
 
+_MANY = 1000
+"""Elements of a step from which its sums are taken by way of exponentials: less work for each, but more calls."""
+
+
 def filtered(log_weights: np.ndarray) -> np.ndarray:
     """For each step the log sum of the weights of all paths up to each of its states: (steps, *batch, states)."""
+    log_weights = np.ascontiguousarray(log_weights)
     sums = np.empty((*log_weights.shape[:-2], log_weights.shape[-1]))
     sums[0] = log_weights[0][..., 0, :]
+    add = _summing(log_weights)
     for t in range(1, len(sums)):
-        sums[t] = log_sum(sums[t - 1][..., :, None] + log_weights[t], -2)
+        sums[t] = add(sums[t - 1][..., :, None] + log_weights[t], -2)
     return sums
 
 
@@ -27,19 +34,30 @@ def total(log_weights: np.ndarray) -> np.ndarray:
     return log_sum(filtered(log_weights)[-1], -1)
 
 
-def pairs(log_weights: np.ndarray) -> np.ndarray:
-    """The probability of each pair of states at a step and before, which are the slopes of `total`."""
-    before = filtered(log_weights)
+def pairs(log_weights: np.ndarray, before: np.ndarray | None = None) -> np.ndarray:
+    """The probability of each pair of states at a step and before, which are the slopes of `total`.
+
+    `before` is what `filtered` gives, where that is known.
+    """
+    log_weights = np.ascontiguousarray(log_weights)
+    before = filtered(log_weights) if before is None else before
     every = log_sum(before[-1], -1)
-    ahead = np.zeros(before.shape[1:])
-    found = np.zeros(log_weights.shape)
     base = np.where(np.isfinite(every), every, 0.0)[..., None, None]
+    ahead = np.zeros(before.shape)
+    add = _summing(log_weights)
     for t in range(len(before) - 1, 0, -1):
-        joined = log_weights[t] + ahead[..., None, :]
-        found[t] = np.exp(before[t - 1][..., :, None] + joined - base)
-        ahead = log_sum(joined, -1)
-    found[0][..., 0, :] = np.exp(before[0] + ahead - base[..., 0])
+        ahead[t - 1] = add(log_weights[t] + ahead[t][..., None, :], -1)
+    found = np.zeros(log_weights.shape)
+    joined = log_weights[1:] + ahead[1:, ..., None, :]
+    joined += before[:-1, ..., :, None]
+    np.exp(np.subtract(joined, base, out=joined), out=found[1:])
+    found[0][..., 0, :] = np.exp(before[0] + ahead[0] - base[..., 0])
     return found
+
+
+def _summing(log_weights: np.ndarray) -> Callable[[np.ndarray, int], np.ndarray]:
+    """How the sums of one step are taken."""
+    return log_sum if log_weights[0].size >= _MANY else np.logaddexp.reduce
 
 
 def marginals(log_weights: np.ndarray) -> np.ndarray:

@@ -34,6 +34,25 @@ def solve_triangular(matrix: Array, right: Array, lower: bool) -> Array:
     return np.stack(solved).reshape(right.shape) if solved else np.empty(right.shape)
 
 
+def cholesky(matrix: Array) -> Array:
+    """Lower Cholesky factors of symmetric matrices (…, n, n), NaN for those that are not positive definite.
+
+    A density there is no number, which a search steps back from; an exception would end it.
+    """
+    try:
+        return np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        size = matrix.shape[-1]
+        return np.stack([_factor(one) for one in matrix.reshape(-1, size, size)]).reshape(matrix.shape)
+
+
+def _factor(matrix: Array) -> Array:
+    try:
+        return np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return np.full_like(matrix, np.nan)
+
+
 def eigenvalues(matrix: Array) -> Array:
     """Eigenvalues of symmetric matrices in increasing order; the lower triangle is read."""
     return np.linalg.eigvalsh(matrix)
@@ -55,3 +74,10 @@ def add_runs(values: Array, index: Array, axis: int, shape: tuple[int, ...]) -> 
         sums = np.add.reduceat(np.take(flat, order, axis=axis), starts, axis=axis)
         total[(slice(None),) * axis + (ordered[starts],)] = sums
     return total
+
+
+def summed_to(array: Array, shape: tuple[int, ...]) -> Array:
+    """Summed over what was broadcast from `shape`."""
+    array = array.sum(axis=tuple(range(array.ndim - len(shape))))
+    stretched = tuple(place for place, size in enumerate(shape) if size == 1 and array.shape[place] != 1)
+    return array.sum(axis=stretched, keepdims=True) if stretched else array

@@ -72,11 +72,11 @@ class Loop:
 
     def run(self, xp: Any, inputs: Sequence[Array]) -> Array:
         """The packed states of all steps: (steps, *batch, width). `xp` is that of plain arrays."""
-        batch = self._batch(inputs)
+        batch = self.batch_shape(inputs)
         histories = [np.full((self.length, *batch, *event), np.nan) for event in self.events]
         step = self.program(self.one, xp)
         for t in range(self.length):
-            past = [_behind(histories[read.state][read.positions[t]], read, len(batch)) for read in self.reads]
+            past = [behind(np, histories[read.state][read.positions[t]], read, len(batch)) for read in self.reads]
             given = [item[t] if stepped else item for item, stepped in zip(inputs, self.stepped, strict=True)]
             for history, state in zip(histories, step(past, given).values(), strict=True):
                 history[t] = state
@@ -106,7 +106,7 @@ class Loop:
         found = []
         for read in self.reads:
             history = packed[..., self.columns[read.state]].reshape(*lead, *self.events[read.state])
-            found.append(_behind(history[read.positions], read, len(lead), 1))
+            found.append(behind(np, history[read.positions], read, len(lead), 1))
         return tuple(found)
 
     def total(self, cotangent: np.ndarray, slopes: Sequence[np.ndarray]) -> np.ndarray:
@@ -126,7 +126,8 @@ class Loop:
                         total[position, ..., columns] += gain[..., number * size : (number + 1) * size]
         return total
 
-    def _batch(self, inputs: Sequence[Array]) -> tuple[int, ...]:
+    def batch_shape(self, inputs: Sequence[Array]) -> tuple[int, ...]:
+        """The batch dimensions of the states, for inputs with some number of draws."""
         sizes = [np.shape(item)[place] for item, place in zip(inputs, self.draw_at, strict=True) if place is not None]
         draws = max(sizes, default=1)
         return tuple(draws if size is None else size for size in self.batch)
@@ -158,7 +159,7 @@ class DrawLoop:
         ]
         for t in range(self.length):
             past = [
-                _behind(histories[read.state][read.positions[t]], read, batch)
+                behind(np, histories[read.state][read.positions[t]], read, batch)
                 for read, batch in zip(self.reads, self.batches, strict=True)
             ]
             given = [item[t] if stepped else item for item, stepped in zip(inputs, self.stepped, strict=True)]
@@ -168,9 +169,9 @@ class DrawLoop:
         return histories
 
 
-def _behind(array: np.ndarray, read: Read, batch: int, front: int = 0) -> np.ndarray:
+def behind(xp: Any, array: Array, read: Read, batch: int, front: int = 0) -> Array:
     """The further dimensions of a read moved behind the batch, of whose dimensions `front` come first anyway."""
     rank = len(read.extra)
     if not rank:
         return array
-    return np.moveaxis(array, range(front, front + rank), range(batch, batch + rank))
+    return xp.moveaxis(array, range(front, front + rank), range(batch, batch + rank))

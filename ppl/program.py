@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import pathlib
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from ppl.language import syntax
     from ppl.model.plan import Plan
     from ppl.posterior import Fit
+    from ppl.posterior.calibration import Calibration
 
 
 class Door(Protocol):
@@ -36,6 +40,10 @@ class Door(Protocol):
     @property
     def text(self) -> str | None:
         """The model's text, None where it is a Python function."""
+        ...
+
+    def inputs(self) -> frozenset[str]:
+        """The names that data may have."""
         ...
 
     def bind(
@@ -100,14 +108,25 @@ class Program:
 
         return dependency_graph(self.bind(data, base).model)
 
-    def explain(self, data: Mapping[str, Any], base: int = 0, guide: str = "auto", code: bool = False) -> str:
-        """The plan as a table: site, plates, treatment, estimator, reason; then the derived guide.
+    def explain(
+        self,
+        data: Mapping[str, Any],
+        base: int = 0,
+        guide: str = "auto",
+        code: bool = False,
+        measure: bool = False,
+        method: str = "auto",
+    ) -> str:
+        """The plan as a table: site, plates, treatment, estimator, reason; what else was possible; the derived guide.
 
-        With `code` the generated density function too.
+        With `method="cavi"` which sites have closed-form updates, and why others have none. With `code` the generated
+        density function too; with `measure` the gradient variance and the cost of every estimator that each site could
+        have, measured.
         """
         from ppl.inference.explain import explain
 
-        return explain(self.bind(data, base).plan(), guide, code)
+        bound = self.bind(data, base)
+        return explain(bound.plan(), guide, code, data=bound.data if measure else None, method=method)
 
     def guide(self, data: Mapping[str, Any], name: str = "auto", base: int = 0) -> Guide:
         """The derived guide; print it to see its layout."""
@@ -123,8 +142,10 @@ class Program:
         Each value has the site's shape: plates, then event. With `by_site` one number for each statement.
         """
         from ppl.inference.evaluate import log_density
+        from ppl.model.streamed import require_whole
 
         bound = self.bind(data, base)
+        require_whole(bound.model, "log_density")
         terms = log_density(bound.model, bound.data, values)
         return terms if by_site else float(sum(terms.values()))
 
@@ -133,10 +154,13 @@ class Program:
     ) -> dict[str, np.ndarray]:
         """Prior predictive draws of every site, (draws, *shape); observed values in `data` are not used."""
         from ppl.inference.evaluate import simulate
+        from ppl.model.streamed import require_whole
 
         check_mapping(data)
         at_least(1, draws=draws)
-        return simulate(*self._door.bind(data, base, absent=True, afresh=True), draws, seed)
+        model, arrays = self._door.bind(data, base, absent=True, afresh=True)
+        require_whole(model, "simulate")
+        return simulate(model, arrays, draws, seed)
 
     def fit(
         self,
@@ -147,12 +171,15 @@ class Program:
         base: int = 0,
         draws: int = 4000,
         progress: bool | None = None,
+        backend: str = "autograd",
         **options: Any,
     ) -> Fit:
         """Fit the model and return a `Fit` with draws, summaries and a verdict.
 
-        `guide` is one of `ppl list guides` or "auto"; `method` is "auto", "deterministic" or "adam". `progress` shows
-        a bar on standard error (default: only on a terminal). `options` go to the method; see its documentation.
+        `guide` is one of `ppl list guides` or "auto"; `method` is "auto", "deterministic", "adam", "hamiltonian",
+        "cavi" or "svi" (closed-form updates), or another of the reference. `progress` shows a bar on standard error
+        (default: only on a terminal). `backend` is "autograd", or "jax" where JAX is installed. `options` go to the
+        method, but for `seconds`, how much work "auto" may spend before it begins no further method.
         """
         from ppl.inference.fit import run_fit
         from ppl.posterior import Fit
@@ -160,10 +187,40 @@ class Program:
         at_least(1, draws=draws)
         at_least(0, seed=seed)
         bound = self.bind(data, base)
-        result = run_fit(bound.plan(), bound.data, guide, method, seed, draws, progress, options)
+        result = run_fit(bound.plan(), bound.data, guide, method, seed, draws, progress, options, backend)
         if result.verdict.level != "trusted":
             warnings.warn(str(result.verdict), UncertainFitWarning, stacklevel=2)
         return Fit.of(self, result.plan.model, bound.data, result, base)
+
+    def calibrate(
+        self,
+        data: Mapping[str, Any],
+        n: int = 100,
+        seed: int = 0,
+        base: int = 0,
+        draws: int = 200,
+        names: str | Iterable[str] | None = None,
+        cores: int = 1,
+        progress: bool | None = None,
+        guide: str = "auto",
+        method: str = "auto",
+        **options: Any,
+    ) -> Calibration:
+        """Simulation-based calibration: `n` times draw unknowns and outcomes from the prior, fit, rank the truth.
+
+        Of the outcomes in `data` only the shape is used and which are missing; they may be left out. The truth is
+        ranked among `draws` independent draws of each posterior, for every unknown, or for those in `names` (which may
+        be deterministic), and for log likelihood and log density. `guide`, `method` and `options` are those of `fit`.
+        Equal seeds give equal results, however many processes (`cores`) share the work.
+        """
+        from ppl.posterior.calibration import Request, calibrate
+
+        check_mapping(data)
+        at_least(1, n=n, draws=draws, cores=cores)
+        at_least(0, seed=seed)
+        chosen = (names,) if isinstance(names, str) else None if names is None else tuple(names)
+        request = Request(self._door, data, base, seed, draws, chosen, guide, method, options)
+        return calibrate(request, n, cores, progress)
 
 
 def check_mapping(data: object) -> None:
@@ -204,6 +261,11 @@ class TextDoor:
     def text(self) -> str:
         return self.source.text
 
+    def inputs(self) -> frozenset[str]:
+        from ppl.language.binding import declarations
+
+        return frozenset(declarations(self.tree))
+
     def bind(
         self, data: Mapping[str, Any], base: int, absent: bool = False, afresh: bool = False
     ) -> tuple[Model, dict[str, Any]]:
@@ -220,12 +282,25 @@ class FunctionDoor:
     function: Callable[..., Any]
     text: None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Sent to another process by name: the decorator has put the program in the function's place."""
+        return _door_of, (self.function.__module__, self.function.__qualname__)
+
+    def inputs(self) -> frozenset[str]:
+        return frozenset(inspect.signature(self.function).parameters)
+
     def bind(
         self, data: Mapping[str, Any], base: int, absent: bool = False, afresh: bool = False
     ) -> tuple[Model, dict[str, Any]]:
         from ppl.embedding import trace
 
         return trace(self.function, data, base=base, absent=absent)
+
+
+def _door_of(module: str, name: str) -> Door:
+    """The door of the program that a module has under this name."""
+    found = attrgetter(name)(import_module(module))
+    return found._door
 
 
 def load(path: str | pathlib.Path) -> Program:

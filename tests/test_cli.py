@@ -107,6 +107,36 @@ def test_equal_seeds_give_equal_results(run):
     assert summaries[0] == summaries[1] != summaries[2]
 
 
+def test_calibrate_exits_0_where_nothing_is_found(run):
+    Path("n.json").write_text('{"N": 3}')
+    code, out, err = run("calibrate", "m.ppl", "--data", "n.json", "-n", 8, "--draws", 50, "--no-progress")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].split()[0] == "p"
+    assert [line.split("  ")[0] for line in lines[1:4]] == ["mu", "log likelihood", "log density"]
+    assert lines[5] == "8 fits (8 trusted), ranks among 50 draws each"
+    assert "Calibrated: the true values of all 3 quantities" in out
+
+
+def test_calibrate_exits_1_where_something_is(run):
+    Path("m.ppl").write_text(
+        "data N: int\ndata x, y: real[N]\na ~ normal(0, 1)\nb ~ normal(0, 1)\ny ~ normal(a + b * x, 0.3)\n"
+    )
+    Path("d.json").write_text('{"x": [3, 3.2, 3.4, 4]}')
+    arguments = ("calibrate", "m.ppl", "--data", "d.json", "--fits", 25, "--names", "b", "--cores", 2, "--no-progress")
+    code, out, err = run(*arguments, "--guide", "mean_field")
+    assert (code, err) == (1, "")
+    assert "Miscalibrated: `b` is overconfident" in out
+
+
+def test_calibrate_names_a_prior_that_is_none(run):
+    Path("m.ppl").write_text(MODEL.replace("normal(0, 10)", "flat()"))
+    code, out, err = run("calibrate", "m.ppl", "--data", "d.json")
+    assert (code, out) == (1, "")
+    assert err.startswith("E631 m.ppl:3:1\n")
+    assert "= give it a proper one, as wide as makes sense: mu ~ normal(0, 10)" in err
+
+
 def test_predict(run):
     run("fit", "m.ppl", "--data", "d.json", "--out", "f.fit", *QUICK)
     Path("new.json").write_text('{"N": 2}')
@@ -219,6 +249,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_fit(run, folder, m
         ["fit", "m.ppl", "--data", "d.json", "--seed", "-1"],
         ["fit", "m.ppl", "--data", "d.json", "--draws", "0"],
         ["fit", "m.ppl", "--data", "d.json", "--base", "2"],
+        ["calibrate", "m.ppl", "--data", "d.json", "-n", "0"],
         ["list", "nothing"],
     ],
 )

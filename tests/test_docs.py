@@ -69,7 +69,7 @@ def test_a_good_program_binds_and_compiles(example):
 @cases(lambda example: example.answer)
 def test_a_wrong_program_is_answered_so(example):
     with pytest.raises(ppl.PPLError) as caught:
-        ppl.parse(example.text, "model.ppl").bind(json.loads(example.data))
+        ppl.parse(example.text, "model.ppl").bind(json.loads(example.data)).plan()
     assert f"{caught.value}\n" == example.answer
 
 

@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
+
+from ppl.errors import InferenceError
+
+BACKENDS = ("autograd", "jax")
+
+
+class Rows(Protocol):
+    """A function of rows (draws, dim), each by itself, to one number each (draws,)."""
+
+    def values(self, rows: np.ndarray) -> np.ndarray:
+        """(draws,)."""
+
+    def gradients(self, rows: np.ndarray) -> np.ndarray:
+        """(draws, dim)."""
+
+    def values_and_gradients(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(draws,) and (draws, dim)."""
+
+    def hessians(self, rows: np.ndarray) -> np.ndarray | None:
+        """(draws, dim, dim), None where the backend has no second derivatives of the function."""
 
 
 class Backend(Protocol):
@@ -14,22 +35,37 @@ class Backend(Protocol):
     name: str
     xp: Any
 
-    def value_and_grad(
-        self, function: Callable[..., Any], arrays: bool = True
-    ) -> Callable[..., tuple[float, np.ndarray]]:
+    def value_and_grad(self, function: Callable[..., Any]) -> Callable[..., tuple[float, np.ndarray]]:
         """`(value, gradient)` of a scalar function with respect to its first argument.
 
-        With `arrays` every argument is a floating-point array, so that the backend may compile for their shapes.
+        Every argument is an array, so that the backend may compile for their shapes.
+        """
+
+    def rows(self, function: Callable[..., Any], most: int) -> Rows:
+        """Values and derivatives of a function of independent rows; `most` rows fit into memory at once."""
+
+    def descent(self, function: Callable[..., Any], update: Callable[..., Any]) -> Callable[..., Any] | None:
+        """Many steps of an optimiser in one call; None where nothing is gained by it.
+
+        `run(state, rate, *blocks)` steps through the arrays `blocks`, whose first dimension is the steps:
+        `function(state[0], *items)` gives the value, `update(xp, state, value, gradient, rate)` the next state, a tuple
+        of arrays. It returns the last state, the values (steps,) and the sum of `state[0]` over the steps.
         """
 
 
 def get_backend(name: str = "autograd") -> Backend:
-    """The backend of that name."""
-    if name != "autograd":
-        raise ValueError(f"no backend {name!r}; there is 'autograd'")
-    from ppl.backends.autograd_backend import AutogradBackend
+    """The backend of that name. Raises InferenceError where there is none, or where what it needs is not installed."""
+    if name == "autograd":
+        from ppl.backends.autograd_backend import AutogradBackend
 
-    return AutogradBackend()
+        return AutogradBackend()
+    if name != "jax":
+        raise InferenceError.of("E703", None, f"no backend `{name}`", f"there are {', '.join(BACKENDS)}")
+    if importlib.util.find_spec("jax") is None:
+        raise InferenceError.of("E703", None, "the backend `jax` needs JAX", "install it: pip install 'ppl[jax]'")
+    from ppl.backends.jax_backend import JaxBackend
+
+    return JaxBackend()
 
 
-__all__ = ["Backend", "get_backend"]
+__all__ = ["BACKENDS", "Backend", "Rows", "get_backend"]

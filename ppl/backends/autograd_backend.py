@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import autograd.numpy as anp
 import numpy as np
-from autograd.extend import defjvp, defvjp, primitive
+from autograd.core import VJPNode
+from autograd.extend import defjvp, defvjp, primitive, register_notrace
 from autograd.numpy.numpy_vjps import unbroadcast_f
 
-from ppl.backends import chains, equations, linear, loops
-from ppl.backends.staging import staged_value_and_grad, value_and_grad
+from ppl.backends import blocks as sums
+from ppl.backends import chains, draws, equations, linear, loops
+from ppl.backends.staging import StagedFunction, staged_value_and_grad, values_and_slopes
+from ppl.backends.staging.translate import RULES, Rule, elementwise_as, same, taken
+from ppl.blocks import Blocks
 from ppl.loops import Loop
 from ppl.numeric import Namespace
 from ppl.ode import System
@@ -19,11 +23,11 @@ from ppl.ode import System
 
 @primitive
 def stop_gradient(value: Any) -> Any:
-    """The value as a constant. A primitive with zero derivatives, so that it holds at every nesting level."""
+    """The value as a constant, at every nesting level: a reverse pass does not see it, a forward pass has zeros."""
     return value
 
 
-defvjp(stop_gradient, lambda answer, value: lambda g: np.zeros(np.shape(value)))
+register_notrace(VJPNode, stop_gradient)
 defjvp(stop_gradient, lambda g, answer, value: np.zeros(np.shape(value)))
 
 
@@ -73,6 +77,16 @@ defjvp(
 )
 
 
+_RULES: dict[Any, Rule] = {
+    stop_gradient.fun: same,
+    log.fun: elementwise_as(np.log),
+    log1p.fun: elementwise_as(np.log1p),
+    where.fun: RULES[np.where],
+    linear.take.fun: taken,
+}
+RULES.update(_RULES)
+
+
 class AutogradNamespace(Namespace):
     """`autograd.numpy` with `ppl.backends.special`."""
 
@@ -85,11 +99,24 @@ class AutogradNamespace(Namespace):
     def take(self, array: Any, index: Any, axis: int) -> Any:
         return linear.take(array, index, axis)
 
+    def element(self, array: Any, key: tuple[Any, ...]) -> Any:
+        holes, places = linear.split_key(key)
+        return linear.element(array, holes, *places)
+
+    def scale_gradient(self, value: Any, factor: Any) -> Any:
+        return draws.scale_gradient(value, factor)
+
+    def implicit(self, pull_back: Callable[..., dict[str, Any]], draw: Any, parameters: Mapping[str, Any]) -> Any:
+        return draws.implicit(pull_back, draw, parameters)
+
     def scan(self, loop: Loop, inputs: Sequence[Any]) -> Any:
         return loops.scan(self, loop, *inputs)
 
     def chain(self, log_weights: Any) -> Any:
         return chains.chain(log_weights)
+
+    def blocks(self, blocks: Blocks, rows: Sequence[Any], given: Sequence[Any]) -> Any:
+        return sums.total(self, blocks, rows, given)
 
     def ode(self, system: System, initial: Any, inputs: Sequence[Any]) -> Any:
         return equations.solve(self, system, initial, *inputs)
@@ -99,6 +126,9 @@ class AutogradNamespace(Namespace):
 
     def solve_triangular(self, matrix: Any, right: Any, lower: bool) -> Any:
         return linear.solve_triangular(matrix, right, lower)
+
+    def cholesky(self, matrix: Any) -> Any:
+        return linear.cholesky(matrix)
 
     def eigenvalues(self, matrix: Any) -> Any:
         return linear.eigenvalues(matrix)
@@ -121,7 +151,32 @@ class AutogradBackend:
     def __init__(self) -> None:
         self.xp = AutogradNamespace()
 
-    def value_and_grad(
-        self, function: Callable[..., Any], arrays: bool = True
-    ) -> Callable[..., tuple[float, np.ndarray]]:
-        return staged_value_and_grad(function) if arrays else value_and_grad(function)
+    def value_and_grad(self, function: Callable[..., Any]) -> Callable[..., tuple[float, np.ndarray]]:
+        return staged_value_and_grad(function)
+
+    def rows(self, function: Callable[..., Any], most: int) -> AutogradRows:
+        return AutogradRows(function)
+
+    def descent(self, function: Callable[..., Any], update: Callable[..., Any]) -> None:
+        return None
+
+
+class AutogradRows:
+    """See `ppl.backends.Rows`."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._values = StagedFunction(lambda rows: (function(rows),))
+        self._slopes = StagedFunction(values_and_slopes(function))
+
+    def values(self, rows: np.ndarray) -> np.ndarray:
+        return self._values(rows)[0]
+
+    def gradients(self, rows: np.ndarray) -> np.ndarray:
+        return self._slopes(rows)[1]
+
+    def values_and_gradients(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values, gradients = self._slopes(rows)
+        return values, gradients
+
+    def hessians(self, rows: np.ndarray) -> None:
+        return None

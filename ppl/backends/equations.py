@@ -9,6 +9,7 @@ import numpy as np
 from autograd import make_vjp
 from autograd.extend import defvjp_argnums, primitive
 
+from ppl.linear import summed_to
 from ppl.numeric import NUMPY
 from ppl.ode import Path, System, step
 
@@ -23,14 +24,14 @@ def solve(xp: Any, system: System, initial: Any, *inputs: Any) -> Any:
 
 
 @primitive
-def _cotangents(
+def cotangents(
     xp: Any, system: System, places: tuple[int, ...], answer: Any, cotangent: Any, initial: Any, *inputs: Any
 ) -> tuple[Any, ...]:
     """Cotangents of the initial state and of the inputs at `places`, from that of the answer."""
     path = system.path_of(NUMPY, answer, initial, inputs)
     backwards = _Backwards(xp, system, path, inputs, places)
     at_start, of_inputs = backwards.run(np.moveaxis(cotangent, len(system.batch), 0))
-    return (_summed_to(at_start, np.shape(initial)), *of_inputs)
+    return (summed_to(at_start, np.shape(initial)), *of_inputs)
 
 
 def _adjoint(argnums: Sequence[int], answer: Any, arguments: Sequence[Any], named: Any) -> Callable[..., Any]:
@@ -39,7 +40,7 @@ def _adjoint(argnums: Sequence[int], answer: Any, arguments: Sequence[Any], name
     numbers = [0 if place == 2 else 1 + places.index(place - 3) for place in argnums]
 
     def adjoint(cotangent: Any) -> tuple[Any, ...]:
-        found = _cotangents(xp, system, places, answer, cotangent, *rest)
+        found = cotangents(xp, system, places, answer, cotangent, *rest)
         return tuple(found[number] for number in numbers)
 
     return adjoint
@@ -104,10 +105,3 @@ class _Backwards:
             one[..., column] = 1.0
             rows.append(pull(one.reshape(shape))[0].reshape(*lead, self._width))
         return np.stack(rows, axis=-2)
-
-
-def _summed_to(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Summed over what was broadcast from `shape`."""
-    array = array.sum(axis=tuple(range(array.ndim - len(shape))))
-    stretched = tuple(place for place, size in enumerate(shape) if size == 1 and array.shape[place] != 1)
-    return array.sum(axis=stretched, keepdims=True) if stretched else array

@@ -7,12 +7,15 @@ from typing import Any
 import autograd.numpy as anp
 import numpy as np
 from autograd.extend import defjvp, defvjp, primitive
+from autograd.numpy.linalg import grad_cholesky
 
 from ppl import linear
 
 solve_triangular = primitive(linear.solve_triangular)
 eigenvalues = primitive(linear.eigenvalues)
 add_runs = primitive(linear.add_runs)
+cholesky = primitive(linear.cholesky)
+defvjp(cholesky, grad_cholesky)
 
 
 @primitive
@@ -25,6 +28,41 @@ defvjp(take, lambda answer, array, index, axis: lambda g: add_runs(g, index, axi
 defvjp(add_runs, lambda answer, cotangent, index, axis, shape: lambda g: take(g, index, axis), argnums=(0,))
 defjvp(take, lambda g, answer, array, index, axis: take(g, index, axis), argnums=(0,))
 defjvp(add_runs, lambda g, answer, cotangent, index, axis, shape: add_runs(g, index, axis, shape), argnums=(0,))
+
+
+@primitive
+def element(array: Any, key: tuple[Any, ...], *places: Any) -> Any:
+    """`array[key]` with the computed `places` put back into the key; see `split_key`."""
+    return array[_joined(key, places)]
+
+
+@primitive
+def _put(values: Any, key: tuple[Any, ...], shape: tuple[int, ...], *places: Any) -> Any:
+    """Zeros with the values added at a key: the adjoint of `element`."""
+    total = np.zeros(shape)
+    np.add.at(total, _joined(key, places), values)
+    return total
+
+
+def split_key(key: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """A key with holes for the arrays in it, and the arrays."""
+    arrays = [part is not None and not isinstance(part, slice | int | type(Ellipsis)) for part in key]
+    holes = tuple(_HOLE if array else part for part, array in zip(key, arrays, strict=True))
+    return holes, tuple(part for part, array in zip(key, arrays, strict=True) if array)
+
+
+_HOLE = "place"
+
+
+def _joined(key: tuple[Any, ...], places: tuple[Any, ...]) -> tuple[Any, ...]:
+    rest = iter(places)
+    return tuple(next(rest) if part is _HOLE else part for part in key)
+
+
+defvjp(element, lambda answer, array, key, *places: lambda g: _put(g, key, np.shape(array), *places), argnums=(0,))
+defvjp(_put, lambda answer, values, key, shape, *places: lambda g: element(g, key, *places), argnums=(0,))
+defjvp(element, lambda g, answer, array, key, *places: element(g, key, *places), argnums=(0,))
+defjvp(_put, lambda g, answer, values, key, shape, *places: _put(g, key, shape, *places), argnums=(0,))
 
 
 def segment_sum(values: Any, index: Any, size: int) -> Any:

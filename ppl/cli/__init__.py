@@ -1,6 +1,7 @@
-"""The command line: `ppl check`, `explain`, `fit`, `predict`, `graph`, `fmt` and `list`.
+"""The command line: `ppl check`, `explain`, `fit`, `calibrate`, `predict`, `graph`, `fmt` and `list`.
 
-Exit codes: 0 done; 1 the model, the data or a file is wrong; 2 the command is; 3 a bug of ours; 130 interrupted.
+Exit codes: 0 done; 1 the model, the data or a file is wrong, or a calibration found something; 2 the command is wrong;
+3 a bug of ours; 130 interrupted.
 """
 
 from __future__ import annotations

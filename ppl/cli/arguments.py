@@ -25,9 +25,14 @@ def parser() -> argparse.ArgumentParser:
     explain = _command(commands, "explain", run.explain, "show what is done with every site, and the derived guide")
     _model_and_data(explain)
     _guide(explain)
+    explain.add_argument("--method", default="auto", help="with cavi: which sites have closed-form updates, or why not")
+    explain.add_argument("--measure", action="store_true", help="measure every estimator that each site could have")
     explain.add_argument("--code", action="store_true", help="show the generated density function too")
 
     _fit_options(_command(commands, "fit", run.fit, "fit a model to data"))
+    _calibrate_options(
+        _command(commands, "calibrate", run.calibrate, "fit data from the prior: are the answers right?")
+    )
     _predict_options(_command(commands, "predict", run.predict, "posterior predictions for new data"))
 
     graph = _command(commands, "graph", run.graph, "the dependency graph in the DOT language of Graphviz")
@@ -45,14 +50,42 @@ def parser() -> argparse.ArgumentParser:
 
 def _fit_options(fit: argparse.ArgumentParser) -> None:
     _model_and_data(fit)
-    _guide(fit)
-    fit.add_argument("--method", default="auto", help="auto, deterministic or adam (default: auto)")
-    fit.add_argument("--steps", type=_whole(1), help="at most so many steps of adam (default: 20000)")
-    fit.add_argument("--seed", type=_whole(0), default=0, help="equal seeds give equal results (default: 0)")
+    _how_to_fit(fit)
+    fit.add_argument("--backend", default="autograd", help="autograd, or jax where it is installed (default: autograd)")
+    fit.add_argument(
+        "--checkpoint", metavar="FILE", help="write a stochastic fit down as it goes, and go on from there"
+    )
+    fit.add_argument("--every", type=float, metavar="MINUTES", help="between checkpoints (default: 5)")
     fit.add_argument("--draws", type=_whole(1), default=4000, help="posterior draws to keep (default: 4000)")
     fit.add_argument("--summary", metavar="OUT.json", type=pathlib.Path, help="write means, sds and quantiles as JSON")
     fit.add_argument("--out", metavar="FIT", type=pathlib.Path, help="keep the fit in a file, for `ppl predict`")
-    fit.add_argument("--no-progress", action="store_true", help="no progress bar")
+
+
+def _how_to_fit(parser: argparse.ArgumentParser) -> None:
+    _guide(parser)
+    parser.add_argument(
+        "--method", default="auto", help="auto, deterministic, stochastic, cavi, svi, … (default: auto)"
+    )
+    parser.add_argument("--steps", type=_whole(1), help="at most so many steps of a stochastic fit")
+    parser.add_argument(
+        "--objective", help="what a stochastic fit maximises: see `ppl list objectives` (default: elbo)"
+    )
+    parser.add_argument("--optimiser", help="of a stochastic fit: see `ppl list optimisers` (default: adam)")
+    parser.add_argument("--schedule", help="of its step size: see `ppl list schedules` (default: staged)")
+    parser.add_argument("--rate", type=float, help="its first step size (default: the optimiser's own)")
+    parser.add_argument("--seed", type=_whole(0), default=0, help="equal seeds give equal results (default: 0)")
+    parser.add_argument("--no-progress", action="store_true", help="no progress bar")
+
+
+def _calibrate_options(calibrate: argparse.ArgumentParser) -> None:
+    calibrate.add_argument("model", metavar="MODEL", help=MODEL_HELP)
+    _data(calibrate, "a JSON object; outcomes may be left out, of those given the shape is used", required=True)
+    _base(calibrate)
+    calibrate.add_argument("-n", "--fits", type=_whole(1), default=100, help="how many fits (default: 100)")
+    calibrate.add_argument("--draws", type=_whole(1), default=200, help="draws to rank among (default: 200)")
+    calibrate.add_argument("--names", nargs="+", metavar="NAME", help="what to look at (default: every unknown)")
+    calibrate.add_argument("--cores", type=_whole(1), default=1, help="processes to share the fits (default: 1)")
+    _how_to_fit(calibrate)
 
 
 def _predict_options(predict: argparse.ArgumentParser) -> None:
@@ -76,6 +109,10 @@ def _command(
 def _model_and_data(parser: argparse.ArgumentParser, required: bool = True) -> None:
     parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     _data(parser, "a JSON object; null is a missing value", required)
+    _base(parser)
+
+
+def _base(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--base", type=int, choices=(0, 1), default=0, help="what index data count from (default: 0)")
 
 

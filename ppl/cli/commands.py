@@ -7,7 +7,7 @@ import sys
 import textwrap
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ppl.cli.files import Problem, check_folder, read_data, read_model, read_text
 from ppl.errors import UncertainFitWarning
@@ -39,8 +39,11 @@ def explain(arguments: argparse.Namespace) -> int:
     """The plan, the guide and, where asked for, the code."""
     from ppl.inference import explain as explanation
 
-    plan = _plan(read_model(arguments.model), arguments)
-    print(explanation.explain(plan, arguments.guide, arguments.code), end="")
+    bound = read_model(arguments.model).bind(read_data(arguments.data), arguments.base)
+    plan = bound.plan()
+    _warn([warning.render() for warning in plan.warnings])
+    data = bound.data if arguments.measure else None
+    print(explanation.explain(plan, arguments.guide, arguments.code, data=data, method=arguments.method), end="")
     return 0
 
 
@@ -53,11 +56,8 @@ def fit(arguments: argparse.Namespace) -> int:
     program, data = read_model(arguments.model), read_data(arguments.data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UncertainFitWarning)  # the verdict below says it better
-        fitted = program.fit(
-            data, guide=arguments.guide, method=arguments.method, seed=arguments.seed, base=arguments.base,
-            draws=arguments.draws, progress=False if arguments.no_progress else None,
-            **({} if arguments.steps is None else {"steps": arguments.steps}),
-        )  # fmt: skip
+        how = {"draws": arguments.draws, "backend": arguments.backend, **_how_to_fit(arguments)}
+        fitted = program.fit(data, base=arguments.base, **how)
     _warn(fitted.run.warnings)
     summary = fitted.summary()
     print(_report(fitted, summary))
@@ -66,6 +66,26 @@ def fit(arguments: argparse.Namespace) -> int:
     if arguments.out is not None:
         fitted.save(arguments.out)
     return 0
+
+
+OPTIONS = ("steps", "objective", "optimiser", "schedule", "rate", "checkpoint", "every")
+"""Of a stochastic fit, which are handed on where they are given."""
+
+
+def _how_to_fit(arguments: argparse.Namespace) -> dict[str, Any]:
+    options = {name: value for name in OPTIONS if (value := getattr(arguments, name, None)) is not None}
+    progress = False if arguments.no_progress else None
+    return dict(guide=arguments.guide, method=arguments.method, seed=arguments.seed, progress=progress, **options)
+
+
+def calibrate(arguments: argparse.Namespace) -> int:
+    """Fit data from the prior, print what the ranks of the truth say; exit 1 where they, or a fit, are wrong."""
+    calibration = read_model(arguments.model).calibrate(
+        read_data(arguments.data), n=arguments.fits, base=arguments.base, draws=arguments.draws,
+        names=arguments.names, cores=arguments.cores, **_how_to_fit(arguments),
+    )  # fmt: skip
+    print(calibration)
+    return 0 if calibration.passed else 1
 
 
 def _report(fitted: Fit, summary: Summary) -> str:
@@ -91,9 +111,12 @@ def _how(run: Run) -> str:
     """By what the fit was made, and what it cost. Adam's steps each take several Monte Carlo draws."""
     if run.method == "exact":
         return f"exact enumeration, {run.seconds:.1f} s"
-    unit = "step" if run.method == "adam" else "gradient"
-    guide = "" if run.method == "conditional" else f"{run.guide} guide, "
-    method = "conditional guide" if run.method == "conditional" else run.method
+    unit = {**dict.fromkeys(("adam", "adagrad", "rmsprop", "sgd", "svi"), "step"), "cavi": "sweep"}.get(
+        run.method, "gradient"
+    )
+    sampled = run.method.startswith("conditional") or run.method in ("hamiltonian", "cavi", "svi")
+    guide = "" if sampled else f"{run.guide} guide, "
+    method = run.method.replace("conditional", "conditional guide").replace("hamiltonian", "Hamiltonian Monte Carlo")
     return f"{guide}{method}, {run.steps} {unit}{'s' * (run.steps != 1)}, {run.seconds:.1f} s"
 
 
@@ -180,7 +203,39 @@ def _guides() -> list[tuple[str, str]]:
         ("auto", "Chosen for the model: conditional, full_rank, or mean_field where there are very many unknowns."),
         ("conditional", "For hierarchical models: the hyperparameters first, then a Gaussian of the rest given them."),
     ]
-    return chosen + [(guide.name, guide.doc) for guide in GUIDES.values()]
+    return chosen + [(guide.name, guide.doc + _defaults(guide.options)) for guide in GUIDES.values()]
+
+
+def _defaults(options: Mapping[str, int]) -> str:
+    """` Options: rank=5.`"""
+    return f" Options: {', '.join(f'{name}={value}' for name, value in options.items())}." if options else ""
+
+
+def _factors() -> list[tuple[str, str]]:
+    from ppl.compiler.factors import FACTOR_FAMILIES
+
+    return [
+        (family.name, f"For sites on {' or '.join(family.supports)}; {family.distribution.reparameterised} gradients.")
+        for family in FACTOR_FAMILIES.values()
+    ]
+
+
+def _objectives() -> list[tuple[str, str]]:
+    from ppl.objectives import OBJECTIVES
+
+    return [(kind.name, kind.doc) for kind in OBJECTIVES.values()]
+
+
+def _optimisers() -> list[tuple[str, str]]:
+    from ppl.inference.optimisers import LBFGS, LBFGS_DOC, OPTIMISERS
+
+    return [*((each.name, each.doc) for each in OPTIMISERS.values()), (LBFGS, LBFGS_DOC)]
+
+
+def _schedules() -> list[tuple[str, str]]:
+    from ppl.inference.schedules import SCHEDULES
+
+    return [(each.name, each.doc) for each in SCHEDULES.values()]
 
 
 def _supports() -> list[tuple[str, str]]:
@@ -190,7 +245,8 @@ def _supports() -> list[tuple[str, str]]:
 
 
 LISTS: Mapping[str, Callable[[], list[tuple[str, str]]]] = {
-    "distributions": _distributions, "functions": _functions, "guides": _guides, "supports": _supports,
+    "distributions": _distributions, "factors": _factors, "functions": _functions, "guides": _guides,
+    "objectives": _objectives, "optimisers": _optimisers, "schedules": _schedules, "supports": _supports,
 }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ppl.blocks import Blocks
 from ppl.functions import Function
 from ppl.loops import Loop
 from ppl.model.resolve import ArrayLanguage, Key
@@ -52,7 +53,7 @@ class Recorder(ArrayLanguage[Ref]):
     operations: list[Operation] = field(default_factory=list)
     bound: dict[str, Callable[..., Any]] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
-    loops: dict[str, Loop | System] = field(default_factory=dict)
+    loops: dict[str, Loop | System | Blocks] = field(default_factory=dict)
     hints: dict[Ref, str] = field(default_factory=dict)
     _known: dict[tuple[Any, ...], Ref] = field(default_factory=dict)
 
@@ -77,7 +78,7 @@ class Recorder(ArrayLanguage[Ref]):
         self.bound[name] = implementation
         return name
 
-    def loop(self, name: str, loop: Loop | System) -> str:
+    def loop(self, name: str, loop: Loop | System | Blocks) -> str:
         """The name under which generated code finds a recurrence or a differential equation."""
         while name in self.loops:
             name += "_"
@@ -97,6 +98,9 @@ class Recorder(ArrayLanguage[Ref]):
 
     def data(self, name: str, value: np.ndarray) -> Ref:
         return self.record(f"data[{name!r}]", static=True, atomic=True)
+
+    def given(self, name: str) -> Ref:
+        return self.input(f"values[{name!r}]")
 
     def apply(self, function: Function, arguments: Sequence[Ref], static: dict[str, Any]) -> Ref:
         if function.name in _INFIX and not static:
@@ -118,6 +122,9 @@ class Recorder(ArrayLanguage[Ref]):
         refs = [part for part in key if isinstance(part, int)]
         if refs == [key[-1]] and all(part == slice(None) for part in key[:-1]):
             return self.record(f"xp.take({{}}, {{}}, axis={len(key) - 1})", (array, refs[0]))
+        if not all(self.operations[ref].static for ref in refs):
+            items = "".join(f"{part!r}, " if isinstance(part, slice) else f"{_key_text(part)}, " for part in key)
+            return self.record(f"xp.element({{}}, ({items.rstrip()}))", (array, *refs))
         return self.record("{}[" + ", ".join(parts) + "]", (array, *refs))
 
     def transpose(self, array: Ref, permutation: tuple[int, ...]) -> Ref:
@@ -175,7 +182,7 @@ class ArrayProgram:
     source: str
     bound: dict[str, Callable[..., Any]] = field(repr=False)
     arrays: dict[str, np.ndarray] = field(repr=False)
-    loops: dict[str, Loop | System] = field(repr=False, default_factory=dict)
+    loops: dict[str, Loop | System | Blocks] = field(repr=False, default_factory=dict)
 
     @property
     def listing(self) -> str:

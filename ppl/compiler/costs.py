@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ppl.axes import Axis
+from ppl.compiler.writer import location_and_scale
 from ppl.model import expressions as ex
 from ppl.model.model import Deterministic, Factor, Model, Site, Statement
 from ppl.model.plan import Cost, Plan
@@ -14,6 +15,7 @@ from ppl.model.plan import Cost, Plan
 def list_costs(plan: Plan) -> Plan:
     """One cost for each site, factor and elimination, with its dependencies and, for scored sites, its locality."""
     groups = {name: elimination for elimination in plan.eliminations for name in elimination.members}
+    plan = replace(plan, carried=carriers(plan))
     costs: dict[str, Cost] = {}
     for statement in plan.model.statements:
         if not isinstance(statement, Site | Factor):
@@ -34,15 +36,43 @@ def _cost(
     reads = [plan.model.random_ancestors(member) | {member.name} for member in members]
     enumerated = {site.name for site in plan.enumerated}
     random = {site.name for site in plan.model.latents} | {param.name for param in plan.model.params}
-    depends = (frozenset().union(*reads) & random) - enumerated
-    locality = {}
+    direct = (frozenset().union(*reads) & random) - enumerated
+    depends = direct.union(*(plan.carried.get(read, frozenset()) for read in direct))
+    locality: dict[str, tuple[Axis, ...]] = {}
     for site in plan.scored:
-        if site.name in depends:
+        if site.name in depends and any(site.name in plan.carried.get(read, ()) for read in direct):
+            locality[site.name] = ()
+        elif site.name in depends:
             common = set(axes if local is None else local)
             for member, read in zip(members, reads, strict=True):
                 common &= _locality(plan.model, member, site.name) if site.name in read else common
             locality[site.name] = tuple(axis for axis in site.axes if axis in common)
     return Cost(name, axes, depends, dict(sorted(locality.items())))
+
+
+def carriers(plan: Plan) -> dict[str, frozenset[str]]:
+    """For each latent the random sites from whose values its own is computed: by the ends of its support, or by the
+    location and scale of a standardised coordinate. What depends on the one depends on the others.
+    """
+    carried: dict[str, frozenset[str]] = {}
+    for site in plan.transformed:
+        parts = [*site.support.arguments]
+        if plan.sites[site.name].standardised:
+            parts += location_and_scale(site)
+        reads = random_parents(plan.model, *parts)
+        found = reads.union(*(carried.get(name, frozenset()) for name in reads))
+        if found:
+            carried[site.name] = found
+    return carried
+
+
+def random_parents(model: Model, *expressions: ex.Expr) -> frozenset[str]:
+    """Sites and params that expressions read, looking through deterministic statements."""
+    found: set[str] = set()
+    for name in ex.values_read(*expressions):
+        statement = model.by_name[name]
+        found |= model.random_ancestors(statement) if isinstance(statement, Deterministic) else {name}
+    return frozenset(found)
 
 
 def _locality(model: Model, statement: Statement, name: str) -> frozenset[Axis]:

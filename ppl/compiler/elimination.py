@@ -14,6 +14,7 @@ import numpy as np
 
 from ppl.axes import Axis
 from ppl.compiler.arrays import Ref
+from ppl.compiler.collapse_writer import collapsed_term
 from ppl.compiler.writer import Writer
 from ppl.functions import FUNCTIONS, Function
 from ppl.functions.reductions import log_sum_exp
@@ -49,7 +50,7 @@ def opened_writer(plan: Plan) -> Writer:
 def log_terms(writer: Writer, plan: Plan) -> dict[str, Value]:
     """The elementwise log density of every site and factor, enumerated sites taking all of their states.
 
-    `writer` is one of `opened_writer`.
+    Of a collapsed site it is one for each of its cells, or a single number. `writer` is one of `opened_writer`.
     """
     states = {name: axis for elimination in plan.eliminations for name, axis in elimination.states.items()}
     terms: dict[str, Value] = {}
@@ -62,7 +63,9 @@ def log_terms(writer: Writer, plan: Plan) -> dict[str, Value]:
             terms[statement.name] = _where(writer, inside, writer.density(statement, value))
         else:
             value = writer.known(statement)
-            if isinstance(statement, Site):
+            if statement.name in plan.collapses:
+                terms[statement.name] = collapsed_term(writer, plan.collapses[statement.name])
+            elif isinstance(statement, Site):
                 terms[statement.name] = writer.density(statement, value)
     return terms
 

@@ -32,7 +32,7 @@ def enumerate_discretes(plan: Plan) -> Plan:
     Raises ModelError where a table is too large, or a site marked `@enumerate` cannot be summed out.
     """
     model = plan.model
-    discrete = [site for site in model.latents if site.distribution.family.discrete and _note(site, "score") is None]
+    discrete = [site for site in model.latents if site.distribution.family.discrete and not _own_factor(site)]
     asked = [site.name for site in discrete if _note(site, "enumerate") is not None]
     found = enumerate_sites(model, [site.name for site in discrete], keep=asked)
     problems = too_large(model, found) + _impossible_notes(model, found)
@@ -61,6 +61,11 @@ def _enumerated(decided: SitePlan, elimination: Elimination, step: Step) -> Site
         reason=f"{count} states{joined}, summed out exactly{f' together with {others}' * bool(others)}",
         alternatives="score: unbiased too, but noisy; ask for it with `@score`",
     )
+
+
+def _own_factor(site: Site) -> bool:
+    """Whether the user asked for a guide factor."""
+    return any(note.name in ("score", "guide", "amortized") for note in site.notes)
 
 
 def _note(site: Site, name: str) -> Note | None:

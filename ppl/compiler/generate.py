@@ -1,5 +1,6 @@
 """Code generation: the programs a plan needs, as readable Python functions over `xp`.
 
+`expected`      expected log priors, from the moments of a guide
 `density`       terms of the log joint density at given constrained values
 `pointwise`     the log density of every single observation
 `constrain`     unconstrained latents to values, with log |det J| for each site
@@ -9,11 +10,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
 
 from ppl.axes import DRAW
 from ppl.compiler.ancestral import draw
 from ppl.compiler.arrays import ArrayProgram, Ref
+from ppl.compiler.blocks import blocked_terms
 from ppl.compiler.elimination import eliminate, log_terms, opened_writer
 from ppl.compiler.writer import Writer, location_and_scale
 from ppl.constraints import SUPPORTS
@@ -34,13 +37,52 @@ def density_program(plan: Plan) -> ArrayProgram:
     factors = log_terms(writer, plan)
     groups = {name: elimination for elimination in plan.eliminations for name in elimination.members}
     terms: dict[str, Ref] = {}
+    in_blocks = blocked_terms(writer, plan)
     for name, term in factors.items():
-        if name not in groups:
-            terms[name] = writer.reduced(term, plan.model.by_name[name].axes, keep.get(name, ()))
+        if name in in_blocks:
+            terms[name] = in_blocks[name]
+        elif name not in groups:
+            plates = term.axes if name in plan.collapses else plan.model.by_name[name].axes
+            terms[name] = writer.reduced(term, plates, keep.get(name, ()))
         elif (group := groups[name]).name not in terms:
             left = eliminate(writer, group, factors)[-1].result
             terms[group.name] = writer.reduced(left, group.plates, keep.get(group.name, ()))
     return writer.program(["values"], "the log density of every statement, by name", terms=terms)
+
+
+def expected_program(
+    plan: Plan, formulas: Mapping[str, tuple[Callable[..., Any], tuple[int, ...], bool]]
+) -> ArrayProgram:
+    """`run(values, moments, prepared) -> {name: expected log prior}`, each (draw, kept plates…).
+
+    `formulas` gives for each site a function of its moments and, where the flag is set, of the parameters of its
+    prior, and the event rank of each moment; `moments[name]` are arrays (plates…, event…).
+    """
+    writer = Writer(plan.model)
+    keep = {cost.name: cost.keep for cost in plan.costs}
+    terms: dict[str, Ref] = {}
+    for name, (formula, ranks, takes_parameters) in formulas.items():
+        site = plan.model.by_name[name]
+        assert isinstance(site, Site)
+        term = writer.expected(site, formula, ranks, takes_parameters)
+        terms[name] = writer.reduced(writer.present(site, term), site.axes, keep.get(name, ()))
+    return writer.program(["values", "moments"], "expected log priors, by name", terms=terms)
+
+
+def encoder_program(plan: Plan) -> ArrayProgram:
+    """`run(values, prepared) -> {name: outputs}` of the networks that guides have parameters from: (plates…, outputs).
+
+    `values` has the learned parameters and the positions of plates that are seen in parts.
+    """
+    writer = Writer(plan.model)
+    outputs: dict[str, Ref] = {}
+    for site in plan.factored:
+        if plan.sites[site.name].amortised:
+            note = next(note for note in site.notes if note.name == "amortized")
+            array, axes = writer.stretched(writer.resolver(note.arguments[1]), site.axes)
+            order = [*(axes.index(axis) for axis in site.axes), len(axes)]
+            outputs[site.name] = array if order == sorted(order) else writer.recorder.transpose(array, tuple(order))
+    return writer.program(["values"], "the outputs of the encoders", outputs=outputs)
 
 
 def pointwise_program(model: Model) -> ArrayProgram:
@@ -57,15 +99,17 @@ def pointwise_program(model: Model) -> ArrayProgram:
     return writer.program(["values"], "the log density of every observation", terms=terms)
 
 
-def constrain_program(plan: Plan) -> ArrayProgram:
-    """`run(unconstrained, prepared) -> {name: value}, {name: log |det J|}` for continuous latents and params.
+def constrain_program(plan: Plan, free: Collection[str] = ()) -> ArrayProgram:
+    """`run(unconstrained, values, prepared) -> {name: value}, {name: log |det J|}` of latents with a bijection.
 
+    `values` has the learned parameters, and the latents whose guide is over the value itself. Of the sites in `free` it
+    has how centred their coordinates are too, (plates…) under `degree_name`, in place of what the plan says.
     Log determinants are summed over plates: (draw,).
     """
     writer = Writer(plan.model)
     values: dict[str, Ref] = {}
     log_dets: dict[str, Ref] = {}
-    for statement in _needed_for_supports(plan):
+    for statement in _needed_for_supports(plan, free):
         if isinstance(statement, Deterministic):
             writer.values[statement.name] = writer.deterministic(statement)
             continue
@@ -76,11 +120,15 @@ def constrain_program(plan: Plan) -> ArrayProgram:
         if statement.observed is not None:
             writer.values[statement.name] = writer.resolver(statement.observed)
             continue
+        if not plan.sites[statement.name].bijection:
+            writer.values[statement.name] = writer.given(statement)
+            continue
         raw = writer.given(statement, "unconstrained")
         writer.recorder.hints[raw.array] = f"{statement.name}_u"
         terms: list[Resolved[Ref]] = []
-        if not plan.sites[statement.name].centred:
-            raw, stretching = writer.standardised(statement, raw)
+        if statement.name in free or plan.sites[statement.name].standardised:
+            degree = None if statement.name in free else plan.sites[statement.name].centred
+            raw, stretching = writer.standardised(statement, raw, degree)
             terms.append(stretching)
         value = writer.support_call(statement, "forward", raw)
         writer.values[statement.name] = value
@@ -96,13 +144,13 @@ def constrain_program(plan: Plan) -> ArrayProgram:
     )
 
 
-def _needed_for_supports(plan: Plan) -> list[Statement]:
+def _needed_for_supports(plan: Plan, free: Collection[str]) -> list[Statement]:
     """The continuous latents and whatever their supports' arguments read, in order."""
-    wanted = {site.name for site in plan.continuous}
+    wanted = {site.name for site in plan.transformed}
     for statement in reversed(plan.model.statements):
         if isinstance(statement, Site) and statement.name in wanted:
             wanted |= values_read(*statement.support.arguments)
-            if not plan.sites[statement.name].centred:
+            if statement.name in free or plan.sites[statement.name].standardised:
                 wanted |= values_read(*location_and_scale(statement))
         elif statement.name in wanted and isinstance(statement, Deterministic):
             wanted |= statement.reads

@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from ppl.compiler.costs import random_parents
 from ppl.constraints import SUPPORTS
 from ppl.model import expressions as ex
-from ppl.model.model import Deterministic, Model, Site
+from ppl.model.model import Model, Site
 from ppl.model.plan import Plan
 from ppl.model.ragged import existing
 
 SCALES = frozenset({"scale", "cov", "prec", "chol", "df"})
 CONCENTRATIONS = frozenset({"concentration", "concentration0", "concentration1", "rate"})
 """What says how far the members of a group are spread, where the family has no scale: only of latent groups."""
-MOST_HYPERPARAMETERS = 8
+MOST_HYPERPARAMETERS = 16
+FEW = 8
+"""Up to so many hyperparameters in all, others on a half line join those that a scale reads."""
 HYPER_BLOCK, CONDITIONAL_BLOCK = "hyperparameters", "given hyperparameters"
 
 
@@ -29,7 +32,7 @@ def split_hierarchy(plan: Plan) -> Plan:
     line: what remains enters the model through its natural coordinate.
     """
     model = plan.model
-    if plan.scored or model.params or any(site.block == HYPER_BLOCK for site in plan.sites.values()):
+    if plan.factored or model.params or is_hierarchical(plan):
         return plan
     continuous = {site.name: site for site in plan.continuous}
     scales = {name for site in model.latents for name in _scale_parents(model, site)}
@@ -37,10 +40,10 @@ def split_hierarchy(plan: Plan) -> Plan:
     scales &= continuous.keys()
     scales |= _factors_of_effects(model, continuous)
     noise = {name for site in model.observed for name in _scale_parents(model, site)} & continuous.keys()
-    noise = {name for name in noise if _size(continuous, [name]) <= MOST_HYPERPARAMETERS}
+    noise = {name for name in noise if _size(continuous, [name]) <= FEW}
     hyper = scales | noise
     others = sorted({name for name, site in continuous.items() if _half_line(site)} - hyper)
-    if _size(continuous, [*hyper, *others]) <= MOST_HYPERPARAMETERS:
+    if _size(continuous, [*hyper, *others]) <= FEW:
         hyper |= set(others)
     if not scales or _size(continuous, hyper) > MOST_HYPERPARAMETERS or hyper == continuous.keys():
         return plan
@@ -56,6 +59,11 @@ def split_hierarchy(plan: Plan) -> Plan:
     return replace(plan, sites=sites)
 
 
+def is_hierarchical(plan: Plan) -> bool:
+    """Whether the latents are split into hyperparameters and the rest."""
+    return any(site.block == HYPER_BLOCK for site in plan.sites.values())
+
+
 def _size(sites: dict[str, Site], names: Iterable[str]) -> int:
     return sum(existing(sites[name]) for name in names)
 
@@ -67,15 +75,7 @@ def _half_line(site: Site) -> bool:
 def _scale_parents(model: Model, site: Site, parameters: frozenset[str] = SCALES) -> frozenset[str]:
     """Random sites that a scale-like parameter of `site` reads, looking through deterministic statements."""
     arguments = [value for name, value in site.distribution.arguments.items() if name in parameters]
-    return _random(model, *arguments)
-
-
-def _random(model: Model, *expressions: ex.Expr) -> frozenset[str]:
-    names: set[str] = set()
-    for name in ex.values_read(*expressions):
-        statement = model.by_name[name]
-        names |= _random(model, statement.value) if isinstance(statement, Deterministic) else {name}
-    return frozenset(names)
+    return random_parents(model, *arguments)
 
 
 def _factors_of_effects(model: Model, continuous: dict[str, Site]) -> set[str]:
@@ -84,7 +84,7 @@ def _factors_of_effects(model: Model, continuous: dict[str, Site]) -> set[str]:
     for statement in model.statements:
         for node in ex.walk(*statement.inputs):
             if isinstance(node, ex.Call) and node.function == "multiply":
-                left, right = (_random(model, argument) & continuous.keys() for argument in node.arguments)
+                left, right = (random_parents(model, argument) & continuous.keys() for argument in node.arguments)
                 for factor, effects in ((left, right), (right, left)):
                     single = all(not continuous[name].shape for name in factor)
                     if factor and single and _has_group(continuous, effects):

@@ -1,4 +1,4 @@
-"""Passes: guide notes that ask for what there is not yet, and latents that a note makes points."""
+"""Pass: latents that a note makes points."""
 
 from __future__ import annotations
 
@@ -16,26 +16,6 @@ from ppl.model.model import Factor, Model, Param, Site, Statement
 from ppl.model.plan import Plan
 from ppl.model.resolve import fixed_arguments
 from ppl.numeric import NUMPY
-
-MISSING = {
-    "minibatch": "fitting on random parts of a plate",
-    "amortized": "a guide whose parameters are the outputs of a network",
-    "lowrank": "a guide whose covariance is a diagonal plus one of low rank",
-}
-"""What is not carried out yet, by the note that asks for it."""
-
-
-def check_notes(plan: Plan) -> Plan:
-    """Raises ModelError for notes that ask for what there is not yet, each once."""
-    problems: dict[object, Diagnostic] = {}
-    for site in plan.model.sites:
-        for note in site.notes:
-            if note.name in MISSING:
-                found = f"`@{note.name}` asks for {MISSING[note.name]}, which is not supported yet"
-                problems[note.span] = Diagnostic("E801", note.span or site.span, found, "remove the note")
-    if problems:
-        raise ModelError(list(problems.values()))
-    return plan
 
 
 def make_points(plan: Plan) -> Plan:

@@ -1,18 +1,28 @@
-"""Pass: the coordinate of every location-scale site, its own value (centred) or the standardised one (non-centred).
+"""Pass: the coordinate of every location-scale site, between its own value (centred) and the standardised one.
 
-`z ~ normal(m, s)` with weak data is easier through `z = m + s u`, with strong data as it stands. The model says the
-same either way; only the guide's coordinate changes.
+`z ~ normal(m, s)` with weak data is easier through `z = m + s u`, with strong data as it stands, and in between through
+`z = m + s^(1 - d) (u - d m)`, for which u ~ normal(d m, s^d). The model says the same in each; only the guide's
+coordinate changes. Notes settle d here; otherwise it is 1, and a fit may learn it for every element (Gorinova, Moore
+and Hoffman 2020, Automatic reparameterisation of probabilistic programs).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+
+from ppl.compiler.costs import list_costs, random_parents
+from ppl.compiler.writer import location_and_scale
 from ppl.distributions import DISTRIBUTIONS
 from ppl.errors import Diagnostic, ModelError
 from ppl.model.expressions import values_read
 from ppl.model.model import Site
-from ppl.model.plan import Plan
+from ppl.model.plan import Degree, Plan
+from ppl.model.ragged import existing
+
+_NOTES = {"noncentered": 0.0, "centered": 1.0}
 
 
 def parameterise(plan: Plan) -> Plan:
@@ -20,46 +30,71 @@ def parameterise(plan: Plan) -> Plan:
 
     Raises ModelError for a site whose family has no location and scale.
     """
-    asked = {site.name for site in plan.model.latents if any(note.name == "noncentered" for note in site.notes)}
+    asked = {site.name for site in plan.model.latents if _noted(site) == 0.0}
     problems = [
         Diagnostic("E404", site.span, f"`{site.name}` ~ {site.distribution.name} {why}")
         for site in plan.continuous
-        if site.name in asked and (why := _not_standardised(plan, site))
+        if site.name in asked and (why := not_standardised(plan, site))
     ]
     if problems:
         raise ModelError(problems)
-    return _standardised(plan, asked, "as noted")
+    sites = dict(plan.sites)
+    for name in (site.name for site in plan.continuous if site.name in asked and sites[site.name].centred == 1.0):
+        sites[name] = replace(sites[name], centred=0.0, reason=f"{sites[name].reason}; non-centred, as noted")
+    return replace(plan, sites=sites)
 
 
-def non_centred(plan: Plan) -> Plan:
-    """The plan with every site standardised whose scale is itself unknown, unless it is noted `@centered`."""
-    names = set()
-    for site in plan.continuous:
-        kept = any(note.name == "centered" for note in site.notes)
-        if not _not_standardised(plan, site) and not kept:
-            _, scale = site.distribution.family.location_scale or ("", "")
-            if values_read(site.distribution.arguments[scale]):
-                names.add(site.name)
-    return _standardised(plan, names, "its scale is unknown")
+def adaptable(plan: Plan) -> tuple[Site, ...]:
+    """The sites whose degree of centring matters: their location or scale is unknown.
+
+    Not those that depend on their own past: their location is not known before they are.
+    """
+    return tuple(
+        site for site in plan.continuous if not not_standardised(plan, site) and values_read(*location_and_scale(site))
+    )
 
 
-def _not_standardised(plan: Plan, site: Site) -> str:
+def settled(plan: Plan) -> bool:
+    """Whether the notes say how centred every adaptable site is to be."""
+    return all(_noted(site) is not None for site in adaptable(plan))
+
+
+def with_degrees(plan: Plan, degrees: Mapping[str, np.ndarray]) -> Plan:
+    """The plan with learned degrees of centring, an array of its shape for each of some sites."""
+    sites = dict(plan.sites)
+    for name, array in degrees.items():
+        site = plan.model.by_name[name]
+        assert isinstance(site, Site)
+        degree: Degree = tuple(map(float, np.ravel(array))) if site.shape else float(array)
+        how = described(site, np.asarray(array))
+        sites[name] = replace(sites[name], centred=degree, reason=f"{sites[name].reason}; {how}")
+    return list_costs(replace(plan, sites=sites))
+
+
+def described(site: Site, degrees: np.ndarray) -> str:
+    """In words: the mean degree, and the smallest and largest where elements differ."""
+    low, middle, high = float(degrees.min()), float(degrees.mean()), float(degrees.max())
+    elements = f"; {low:.2f} to {high:.2f} over {existing(site)} elements" if high - low > 0.005 else ""
+    return f"{middle:.2f} centred (learned{elements})"
+
+
+def _noted(site: Site) -> float | None:
+    """The degree that a note asks for."""
+    return next((_NOTES[note.name] for note in site.notes if note.name in _NOTES), None)
+
+
+def not_standardised(plan: Plan, site: Site) -> str:
     """Why a site cannot be standardised, or nothing."""
     if not can_standardise(site):
         return "has no location and scale to standardise by"
-    return "depends on its own past, so it is its own coordinate" if site.name in plan.model.circular else ""
+    if site.name in plan.model.circular:
+        return "depends on its own past, so it is its own coordinate"
+    discrete = {other.name for other in plan.model.latents if other.distribution.family.discrete}
+    reads = random_parents(plan.model, *location_and_scale(site)) & discrete
+    return f"has a location or scale that depends on `{min(reads)}`, which is discrete" if reads else ""
 
 
 def can_standardise(site: Site) -> bool:
     """Whether a site's unconstrained value is its location plus its scale times a standard variable."""
     family = site.distribution.family
     return family.location_scale is not None and DISTRIBUTIONS.get(family.name) is family and not site.dims
-
-
-def _standardised(plan: Plan, names: set[str], why: str) -> Plan:
-    sites = dict(plan.sites)
-    for name in names & sites.keys():
-        if sites[name].estimator == "pathwise" and sites[name].centred:
-            reason = f"{sites[name].reason}; non-centred, {why}"
-            sites[name] = replace(sites[name], centred=False, reason=reason)
-    return replace(plan, sites=sites)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ppl.compiler.collapse import collapse
 from ppl.compiler.costs import list_costs
 from ppl.compiler.enumeration import enumerate_discretes
 from ppl.compiler.estimator import choose_estimators
 from ppl.compiler.hierarchy import split_hierarchy
-from ppl.compiler.notes import check_notes, make_points
+from ppl.compiler.notes import make_points
 from ppl.compiler.parameterise import parameterise
 from ppl.compiler.treatment import treat
 from ppl.model.model import Model
@@ -17,7 +18,6 @@ from ppl.model.plan import Plan
 Pass = Callable[[Plan], Plan]
 
 PASSES: tuple[Pass, ...] = (
-    check_notes,
     make_points,
     treat,
     enumerate_discretes,
@@ -25,6 +25,7 @@ PASSES: tuple[Pass, ...] = (
     parameterise,
     split_hierarchy,
     list_costs,
+    collapse,
 )
 """Every pass, in order."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,9 @@ from ppl.compiler.arrays import ArrayProgram, Recorder, Ref, write_program
 from ppl.compiler.loops import ProgramResolver
 from ppl.constraints import SUPPORTS
 from ppl.functions import FUNCTIONS
-from ppl.model.expressions import Expr
+from ppl.model.expressions import Call, Expr
 from ppl.model.model import Deterministic, Model, Param, Site, Statement
+from ppl.model.plan import Degree
 from ppl.model.ragged import lowest
 from ppl.model.resolve import Resolved
 
@@ -93,19 +94,60 @@ class Writer:
 
         There a discrete latent has its lowest value for sure.
         """
-        family = site.distribution.family
+        found = self._chosen(site, value) or self._elementwise(site, value, site.distribution.arguments)
+        return self.masked(site, value, found)
+
+    def masked(self, site: Site, value: Resolved[Ref], found: Resolved[Ref]) -> Resolved[Ref]:
+        """A log density of a site, as it is beyond ragged ends: see `density`."""
+        if site.present is None or not site.distribution.family.discrete:
+            return self.present(site, found)
+        sure = self.resolver.apply(FUNCTIONS["equal"], [value, self.resolver(lowest(site))], 0)
+        numbers = (Resolved(self.recorder.constant(number), (), 0) for number in (0.0, float("-inf")))
+        return self.present(site, found, self.resolver.apply(FUNCTIONS["where"], [sure, *numbers], 0))
+
+    def expected(
+        self, site: Site, formula: Callable[..., Any], ranks: Sequence[int], takes_parameters: bool
+    ) -> Resolved[Ref]:
+        """`formula` of the moments of a site, handed in by the caller, and of the parameters of its prior."""
         arguments = {name: self.resolver(part) for name, part in site.distribution.arguments.items()}
+        if not takes_parameters:
+            arguments = {}
+        items = [
+            self.resolver.in_order(self.recorder.input(f"moments[{site.name!r}][{place}]"), site.axes, rank)
+            for place, rank in enumerate(ranks)
+        ]
+        refs = self.resolver.align([*items, *arguments.values()])
+        name = f"expected_{site.name.replace('.', '_')}_log_prior"
+        named = dict(zip(arguments, refs[len(items) :], strict=True))
+        ref = self.recorder.invoke(name, formula, refs[: len(items)], named)
+        return Resolved(ref, union(item.axes for item in [*items, *arguments.values()]), 0)
+
+    def _elementwise(self, site: Site, value: Resolved[Ref], parts: Mapping[str, Expr]) -> Resolved[Ref]:
+        family = site.distribution.family
+        arguments = {name: self.resolver(part) for name, part in parts.items()}
         items = [value, *arguments.values()]
         first, *rest = self.resolver.align(items)
         ref = self.recorder.invoke(
             f"{family.name}_log_density", family.log_density, [first], dict(zip(arguments, rest, strict=True))
         )
-        found = Resolved(ref, union(item.axes for item in items), 0)
-        if site.present is None or not family.discrete:
-            return self.present(site, found)
-        sure = self.resolver.apply(FUNCTIONS["equal"], [value, self.resolver(lowest(site))], 0)
-        numbers = (Resolved(self.recorder.constant(number), (), 0) for number in (0.0, float("-inf")))
-        return self.present(site, found, self.resolver.apply(FUNCTIONS["where"], [sure, *numbers], 0))
+        return Resolved(ref, union(item.axes for item in items), 0)
+
+    def _chosen(self, site: Site, value: Resolved[Ref]) -> Resolved[Ref] | None:
+        """Of an argument `a if c else b` with c known from data and over more axes than a and b: the density of each,
+        and the choice after. It saves the density at every pair of a state and a plate's element (a change point).
+        """
+        parts = site.distribution.arguments
+        choices = [(n, part) for n, part in parts.items() if isinstance(part, Call) and part.function == "where"]
+        if len(choices) != 1 or site.dims:
+            return None
+        ((name, choice),) = choices
+        condition, *branches = (self.resolver(part) for part in choice.arguments)
+        wide = set(condition.axes) - set(value.axes)
+        known = self.recorder.operations[condition.array].static
+        if not known or not wide or any(wide & set(branch.axes) for branch in branches):
+            return None
+        terms = [self._elementwise(site, value, {**parts, name: branch}) for branch in choice.arguments[1:]]
+        return self.resolver.apply(FUNCTIONS["where"], [condition, *terms], 0)
 
     def present(
         self, statement: Statement, term: Resolved[Ref], otherwise: Resolved[Ref] | None = None
@@ -118,17 +160,39 @@ class Writer:
 
     def reduced(self, term: Resolved[Ref], axes: tuple[Axis, ...], keep: tuple[Axis, ...]) -> Ref:
         """A term summed over its plates but those to `keep`; plates it lacks count as often as they have elements."""
-        array, present = self.stretched(term, keep)
+        array, present = self.stretched(term, (DRAW, *keep))
         copies = int(np.prod([axis.size for axis in axes if axis not in present], initial=1))
         positions = [p for p, axis in enumerate(present) if axis != DRAW and axis not in keep]
         return self.recorder.scale(self.recorder.sum(array, positions), copies)
 
-    def standardised(self, site: Site, raw: Resolved[Ref]) -> tuple[Resolved[Ref], Resolved[Ref]]:
-        """`loc + scale raw` for a site that is not centred, and log scale, its log derivative."""
+    def standardised(
+        self, site: Site, raw: Resolved[Ref], degree: Degree | None
+    ) -> tuple[Resolved[Ref], Resolved[Ref]]:
+        """`loc + scale^(1 - d) (raw - d loc)` for a site that is centred to the degree d, and its log derivative.
+
+        Where `degree` is None it is handed in by the caller.
+        """
         loc, scale = (self.resolver(part) for part in location_and_scale(site))
-        apply = self.resolver.apply
-        moved = apply(FUNCTIONS["add"], [loc, apply(FUNCTIONS["multiply"], [scale, raw], 0)], 0)
-        return moved, apply(FUNCTIONS["log"], [scale], 0)
+        stretching = self._call("log", scale)
+        if degree != 0.0:
+            share = self._degree(site, degree)
+            raw = self._call("subtract", raw, self._call("multiply", share, loc))
+            one = Resolved(self.recorder.constant(1.0), (), 0)
+            stretching = self._call("multiply", self._call("subtract", one, share), stretching)
+            scale = self._call("exp", stretching)
+        return self._call("add", loc, self._call("multiply", scale, raw)), stretching
+
+    def _degree(self, site: Site, degree: Degree | None) -> Resolved[Ref]:
+        if isinstance(degree, float):
+            return Resolved(self.recorder.constant(degree), (), 0)
+        if degree is None:
+            ref = self.recorder.input(f"values[{degree_name(site.name)!r}]")
+        else:
+            ref = self.recorder.constant(np.reshape(degree, site.shape))
+        return self.resolver.in_order(ref, site.axes, 0)
+
+    def _call(self, function: str, *items: Resolved[Ref]) -> Resolved[Ref]:
+        return self.resolver.apply(FUNCTIONS[function], list(items), 0)
 
     def support_call(self, site: Site, part: str, value: Resolved[Ref]) -> Resolved[Ref]:
         """`forward`, `inverse` or `log_det` of the bijection of a site's support."""
@@ -148,6 +212,11 @@ class Writer:
 
     def program(self, arguments: Sequence[str], doc: str, **outputs: dict[str, Ref]) -> ArrayProgram:
         return write_program(self.recorder, arguments, outputs, doc)
+
+
+def degree_name(name: str) -> str:
+    """Under which callers hand in how centred the coordinates of a site are; no name of a statement."""
+    return f"degree of {name}"
 
 
 def location_and_scale(site: Site) -> tuple[Expr, Expr]:

@@ -17,6 +17,13 @@ def _composition(value: Any, total: Any) -> Any:
     return np.all(_integer(value) & (np.asarray(value) >= 0), axis=-1) & (np.sum(value, axis=-1) == total)
 
 
+def _neighbours(value: Any) -> Any:
+    value = np.asarray(value)
+    both_ways = np.all(value == np.swapaxes(value, -1, -2), axis=(-2, -1))
+    single = np.all(((value == 0) | (value == 1)) & (value * np.eye(value.shape[-1]) == 0), axis=(-2, -1))
+    return both_ways & single
+
+
 SUPPORTS.register(Support("integer", contains=_integer, describe="a whole number", discrete=True, within=("real",)))
 
 SUPPORTS.register(
@@ -73,5 +80,17 @@ SUPPORTS.register(
         discrete=True,
         within=("count",),
         example=((5,), (3,)),
+    )
+)
+
+SUPPORTS.register(
+    Support(
+        "adjacency",
+        contains=_neighbours,
+        describe="symmetric of 0 and 1 with zeros on the diagonal",
+        event_rank=2,
+        discrete=True,
+        within=("boolean",),
+        example=((), (4, 4)),
     )
 )

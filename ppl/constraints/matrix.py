@@ -164,9 +164,10 @@ def _corr_cholesky(xp: Any, u: Any) -> Any:
 
 
 def _corr_cholesky_inverse(xp: Any, x: Any) -> Any:
-    squares = (x * x)[..., ::-1]
-    left = xp.cumsum(squares, axis=-1)[..., ::-1]
-    return xp.arctanh(_lower(x, -1) / xp.sqrt(_lower(left, -1)))
+    """`sinh(u)` is an entry over the length of what stands right of it in its row."""
+    squares = xp.cumsum((x * x)[..., ::-1], axis=-1)[..., ::-1]
+    beyond = xp.concatenate([squares[..., 1:], 0.0 * squares[..., :1]], axis=-1)
+    return xp.arcsinh(_lower(x, -1) / xp.sqrt(_lower(beyond, -1)))
 
 
 def _corr_cholesky_log_det(xp: Any, u: Any) -> Any:
@@ -191,6 +192,46 @@ SUPPORTS.register(
             inverse=_corr_cholesky_inverse,
             log_det=_corr_cholesky_log_det,
             formula="rows of length 1 with partial correlations tanh(u)",
+            unconstrained=_below,
+        ),
+        example=((), (3, 3)),
+    )
+)
+
+
+# Correlation matrices through their Cholesky factors.
+
+
+def _corr_matrix(xp: Any, u: Any) -> Any:
+    factor = _corr_cholesky(xp, u)
+    return xp.matmul(factor, _transpose(xp, factor))
+
+
+def _corr_matrix_log_det(xp: Any, u: Any) -> Any:
+    """A row of the factor moves the row's correlations by the diagonal elements above it."""
+    logs, left = _partial_logs(xp, u)
+    size = logs.shape[-1]
+    below = np.tril(np.ones((size, size)), -1)
+    later = np.diag(np.arange(size - 1.0, -1.0, -1.0))
+    return xp.sum(logs + left * (below + later), axis=(-2, -1))
+
+
+def _unit_diagonal(x: Any) -> Any:
+    return np.all(np.abs(np.diagonal(x, axis1=-2, axis2=-1) - 1) <= TOLERANCE, axis=-1)
+
+
+SUPPORTS.register(
+    Support(
+        "corr_matrix",
+        contains=lambda x: _is_positive_definite(x) & _unit_diagonal(x),
+        describe="symmetric and positive definite with ones on the diagonal",
+        event_rank=2,
+        within=("positive_definite",),
+        bijection=Bijection(
+            forward=_corr_matrix,
+            inverse=lambda xp, x: _corr_cholesky_inverse(xp, xp.linalg.cholesky(x)),
+            log_det=_corr_matrix_log_det,
+            formula="x = L L', L with rows of length 1 and partial correlations tanh(u)",
             unconstrained=_below,
         ),
         example=((), (3, 3)),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ppl.constraints.base import SUPPORTS, Bijection, Support
-from ppl.constraints.stable import log_expit_slope
+from ppl.constraints.stable import log_expit, log_expit_slope, power, power_inverse, softplus
 
 SMALLEST = float(np.finfo(float).tiny)
 BELOW_ONE = 1.0 - float(np.finfo(float).epsneg)
@@ -17,7 +17,7 @@ def _finite(value: Any) -> Any:
     return np.isfinite(value)
 
 
-def _inner_expit(xp: Any, u: Any) -> Any:
+def inner_expit(xp: Any, u: Any) -> Any:
     """`expit(u)` kept strictly between 0 and 1, so that `log(x)` and `log1p(-x)` stay finite."""
     return xp.clip(xp.special.expit(u), SMALLEST, BELOW_ONE)
 
@@ -105,7 +105,7 @@ SUPPORTS.register(
         arguments=("lower", "upper"),
         within=("real",),
         bijection=Bijection(
-            forward=lambda xp, u, lower, upper: lower + (upper - lower) * _inner_expit(xp, u),
+            forward=lambda xp, u, lower, upper: lower + (upper - lower) * inner_expit(xp, u),
             inverse=lambda xp, x, lower, upper: xp.log(x - lower) - xp.log(upper - x),
             log_det=lambda xp, u, lower, upper: xp.log(upper - lower) + log_expit_slope(xp, u),
             formula="x = lower + (upper - lower) * expit(u)",
@@ -121,10 +121,57 @@ SUPPORTS.register(
         describe="between 0 and 1",
         within=("nonnegative",),
         bijection=Bijection(
-            forward=_inner_expit,
+            forward=inner_expit,
             inverse=lambda xp, x: xp.special.logit(x),
             log_det=log_expit_slope,
             formula="x = expit(u)",
         ),
+    )
+)
+
+
+# Ranges of the generalized extreme value and Pareto distributions: where `1 + shape * (x - loc) / scale` is positive,
+# a half line whose side the sign of `shape` gives, or the whole line.
+
+
+def _in_range(x: Any, loc: Any, scale: Any, shape: Any) -> Any:
+    return _finite(x) & (1.0 + shape * ((x - loc) / scale) >= 0)
+
+
+def _inverse_softplus(xp: Any, x: Any) -> Any:
+    return x + xp.log(-xp.expm1(-x))
+
+
+SUPPORTS.register(
+    Support(
+        "extreme_range",
+        contains=_in_range,
+        describe="with 1 + {2} * (x - {0}) / {1} not negative",
+        arguments=("loc", "scale", "shape"),
+        within=("real",),
+        bijection=Bijection(
+            forward=lambda xp, u, loc, scale, shape: loc + scale * power(xp, u, shape),
+            inverse=lambda xp, x, loc, scale, shape: power_inverse(xp, (x - loc) / scale, shape),
+            log_det=lambda xp, u, loc, scale, shape: xp.log(scale) + shape * u,
+            formula="x = loc + scale * (exp(shape * u) - 1) / shape",
+        ),
+        example=((0.4, 1.3, -0.2), ()),
+    )
+)
+
+SUPPORTS.register(
+    Support(
+        "exceedance_range",
+        contains=lambda x, loc, scale, shape: _in_range(x, loc, scale, shape) & (x >= loc),
+        describe="at least {0}, with 1 + {2} * (x - {0}) / {1} not negative",
+        arguments=("loc", "scale", "shape"),
+        within=("real",),
+        bijection=Bijection(
+            forward=lambda xp, u, loc, scale, shape: loc + scale * power(xp, softplus(xp, u), shape),
+            inverse=lambda xp, x, loc, scale, shape: _inverse_softplus(xp, power_inverse(xp, (x - loc) / scale, shape)),
+            log_det=lambda xp, u, loc, scale, shape: xp.log(scale) + shape * softplus(xp, u) + log_expit(xp, u),
+            formula="x = loc + scale * (exp(shape * v) - 1) / shape, v = log(1 + exp(u))",
+        ),
+        example=((0.4, 1.3, 0.2), ()),
     )
 )

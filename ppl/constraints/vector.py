@@ -26,8 +26,9 @@ def _all_finite(value: Any) -> Any:
     return np.all(np.isfinite(value), axis=-1)
 
 
-def _zero_like_last(u: Any) -> Any:
-    return 0.0 * u[..., :1]
+def _zero_like_last(xp: Any, u: Any) -> Any:
+    """Zeros (..., 1), also of vectors without elements: a simplex of length 1 has no free coordinate."""
+    return 0.0 * u[..., :1] if u.shape[-1] else xp.sum(u, axis=-1, keepdims=True)
 
 
 # Simplex: stick breaking. Fraction k of what is left is expit(u_k - log(K - 1 - k)), so u = 0 is the centre.
@@ -42,7 +43,7 @@ def _sticks(xp: Any, u: Any) -> tuple[Any, Any]:
 
 def _simplex(xp: Any, u: Any) -> Any:
     log_fraction, log_left = _sticks(xp, u)
-    zero = _zero_like_last(u)
+    zero = _zero_like_last(xp, u)
     before = xp.concatenate([zero, log_left], axis=-1)
     return xp.exp(before + xp.concatenate([log_fraction, zero], axis=-1))
 

@@ -47,6 +47,40 @@ class SupportUse:
     arguments: tuple[Any, ...] = ()
 
 
+@dataclass(frozen=True)
+class NoiseForm:
+    """A draw as a smooth function of its parameters and of noise that does not depend on them.
+
+    `draw(rng, shape)` gives noise for a value of shape `(*batch, *event)`, perhaps with an axis more at its end;
+    `transform(xp, noise, **parameters)` gives the value.
+    """
+
+    draw: Callable[..., Array]
+    transform: Callable[..., Array]
+
+
+@dataclass(frozen=True)
+class ExponentialFamily:
+    """A family in its natural form: `log p(x) = sum_i <eta_i, T_i(x)> - A(eta) + log h(x)`.
+
+    `natural(xp, **parameters)` gives the tuple `eta`, `parameters(xp, *eta)` the standard parameters (those given by
+    position) back, `statistics(xp, value)` the tuple `T(x)` and `mean_statistics(xp, *eta)` its expectation;
+    `log_normaliser(xp, *eta)` is A and `log_base(xp, value)` log h. `eta_i` and `T_i` have shape
+    `(*batch, *core)`, and the inner product runs over the last `ranks[i]` axes. What the form holds fixed (a
+    parameter, as the total count of a binomial, or the length of a core dimension, as a categorical's `k`) is named in
+    `fixed`; every function then takes it by keyword too.
+    """
+
+    ranks: tuple[int, ...]
+    natural: Callable[..., tuple[Array, ...]]
+    parameters: Callable[..., dict[str, Array]]
+    statistics: Callable[..., tuple[Array, ...]]
+    mean_statistics: Callable[..., tuple[Array, ...]]
+    log_normaliser: Callable[..., Array]
+    log_base: Callable[..., Array]
+    fixed: tuple[str, ...] = ()
+
+
 def fixed_support(name: str, *arguments: float) -> Callable[..., SupportUse]:
     """The support rule of a distribution whose support does not depend on its parameters."""
     return lambda parameters, sizes: SupportUse(name, arguments)
@@ -59,10 +93,12 @@ class Distribution:
     `support(parameters, sizes)` gives the `SupportUse` of a value; `sizes` maps core dimension names to their lengths.
     `log_density(xp, value, **parameters)` and `sample(rng, shape, **parameters)` (NumPy; `shape` is the
     batch shape, to which every parameter broadcasts) receive only the parameters that were given.
-    `reparameterised` says how a draw depends smoothly on the parameters: by a noise form (`"pathwise"`), through its
-    distribution function (`"implicit"`), or not at all. `location_scale` names the two parameters of a
-    family whose value in unconstrained space is `loc + scale * standard`. `entropy(xp, **parameters)` where it is
-    closed.
+    A draw depends smoothly on the parameters through its `noise` form, or through its distribution function: then
+    `implicit(value, cotangent, **parameters)` carries, in NumPy, a derivative by the draw (of the value's shape) back
+    to a dictionary of derivatives by each continuous parameter (*batch, *core), the quantiles of the draw, or of the
+    independent parts it is made of, being held. `location_scale` names the two parameters of a family whose value in
+    unconstrained space is `loc + scale * standard`. `entropy(xp, **parameters)` where it is closed; `exponential` is
+    the natural form of an exponential family.
     `log_cdf(xp, value, **parameters)` and `log_survival`, logs of the chances of at most and of more than a value (any
     real number; for counts a whole one), let it be truncated and censored. `proper` is False for improper priors.
     A `support` of scalars holds each element of a larger event. `examples` are parameter sets and `reference` maps one
@@ -77,14 +113,23 @@ class Distribution:
     doc: str
     event: str = "()"
     discrete: bool = False
-    reparameterised: Literal["pathwise", "implicit", "no"] = "no"
+    noise: NoiseForm | None = None
+    implicit: Callable[..., dict[str, Array]] | None = None
     location_scale: tuple[str, str] | None = None
     entropy: Callable[..., Array] | None = None
+    exponential: ExponentialFamily | None = None
     log_cdf: Callable[..., Array] | None = None
     log_survival: Callable[..., Array] | None = None
     proper: bool = True
     examples: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     reference: Callable[..., Any] | None = field(default=None, repr=False)
+
+    @property
+    def reparameterised(self) -> Literal["pathwise", "implicit", "no"]:
+        """How a draw depends smoothly on the parameters."""
+        if self.noise is not None:
+            return "pathwise"
+        return "no" if self.implicit is None else "implicit"
 
     @property
     def event_dimensions(self) -> tuple[str, ...]:

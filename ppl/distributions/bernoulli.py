@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ppl.constraints.stable import softplus
-from ppl.distributions.base import DISTRIBUTIONS, Distribution, Parameter, fixed_support
-from ppl.distributions.formulas import bernoulli_entropy, probability, scipy_stats
+from ppl.distributions.base import DISTRIBUTIONS, Distribution, ExponentialFamily, Parameter, fixed_support
+from ppl.distributions.formulas import bernoulli_entropy, log_odds, probability, scipy_stats
 
 
 def _log_density(xp: Any, value: Any, probs: Any = None, logits: Any = None) -> Any:
@@ -21,6 +21,16 @@ def _sample(rng: np.random.Generator, shape: tuple[int, ...], probs: Any = None,
     return (rng.random(shape) < probability(probs, logits)).astype(np.int64)
 
 
+_EXPONENTIAL = ExponentialFamily(
+    ranks=(0,),
+    natural=lambda xp, probs=None, logits=None: (log_odds(xp, probs, logits),),
+    parameters=lambda xp, odds: {"probs": xp.special.expit(odds)},
+    statistics=lambda xp, value: (1.0 * value,),
+    mean_statistics=lambda xp, odds: (xp.special.expit(odds),),
+    log_normaliser=lambda xp, odds: softplus(xp, odds),
+    log_base=lambda xp, value: 0.0 * value,
+)
+
 DISTRIBUTIONS.register(
     Distribution(
         name="bernoulli",
@@ -31,6 +41,7 @@ DISTRIBUTIONS.register(
         sample=_sample,
         discrete=True,
         entropy=bernoulli_entropy,
+        exponential=_EXPONENTIAL,
         examples=({"probs": 0.3}, {"logits": 1.2}),
         reference=lambda probs=None, logits=None: scipy_stats().bernoulli(probability(probs, logits)),
     )

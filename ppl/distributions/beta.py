@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from ppl.constraints.scalar import BELOW_ONE
-from ppl.distributions.base import DISTRIBUTIONS, Distribution, Parameter, fixed_support
+from ppl.distributions.base import DISTRIBUTIONS, Distribution, ExponentialFamily, Parameter, fixed_support
 from ppl.distributions.formulas import SMALLEST, scipy_stats
+from ppl.distributions.implicit import beta_slopes
 
 
 def log_density(xp: Any, value: Any, concentration1: Any, concentration0: Any) -> Any:
@@ -49,6 +50,29 @@ def _log_survival(xp: Any, value: Any, concentration1: Any, concentration0: Any)
     return _log_lower(xp, 1.0 - value, value, concentration0, concentration1)
 
 
+def _mean_statistics(xp: Any, power1: Any, power0: Any) -> Any:
+    digamma = xp.special.digamma
+    total = digamma(power1 + power0 + 2.0)
+    return digamma(power1 + 1.0) - total, digamma(power0 + 1.0) - total
+
+
+_EXPONENTIAL = ExponentialFamily(
+    ranks=(0, 0),
+    natural=lambda xp, concentration1, concentration0: (concentration1 - 1.0, concentration0 - 1.0),
+    parameters=lambda xp, power1, power0: {"concentration1": power1 + 1.0, "concentration0": power0 + 1.0},
+    statistics=lambda xp, value: (xp.log(value), xp.log1p(-value)),
+    mean_statistics=_mean_statistics,
+    log_normaliser=lambda xp, power1, power0: xp.special.betaln(power1 + 1.0, power0 + 1.0),
+    log_base=lambda xp, value: 0.0 * value,
+)
+
+
+def _implicit(value: Any, cotangent: Any, concentration1: Any, concentration0: Any) -> dict[str, Any]:
+    growth = cotangent * value * (1.0 - value)
+    slope1, slope0 = beta_slopes(concentration1, concentration0, value, 1.0 - value)
+    return {"concentration1": growth * slope1, "concentration0": growth * slope0}
+
+
 DISTRIBUTIONS.register(
     Distribution(
         name="beta",
@@ -57,8 +81,9 @@ DISTRIBUTIONS.register(
         support=fixed_support("unit_interval"),
         log_density=log_density,
         sample=_sample,
-        reparameterised="implicit",
+        implicit=_implicit,
         entropy=_entropy,
+        exponential=_EXPONENTIAL,
         log_cdf=_log_cdf,
         log_survival=_log_survival,
         examples=({"concentration1": 2.3, "concentration0": 1.6},),

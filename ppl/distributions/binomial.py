@@ -9,8 +9,17 @@ from typing import Any
 import numpy as np
 
 from ppl.constraints.stable import softplus
-from ppl.distributions.base import DISTRIBUTIONS, Distribution, Parameter, SupportUse
-from ppl.distributions.formulas import integers, log_choose, on_counts, probability, scipy_stats, x_log1p_y, x_log_y
+from ppl.distributions.base import DISTRIBUTIONS, Distribution, ExponentialFamily, Parameter, SupportUse
+from ppl.distributions.formulas import (
+    integers,
+    log_choose,
+    log_odds,
+    on_counts,
+    probability,
+    scipy_stats,
+    x_log1p_y,
+    x_log_y,
+)
 
 
 def _support(parameters: Mapping[str, Any], sizes: Mapping[str, int]) -> SupportUse:
@@ -44,6 +53,17 @@ def _log_chance(at_most: bool) -> Callable[..., Any]:
     return log_chance
 
 
+_EXPONENTIAL = ExponentialFamily(
+    ranks=(0,),
+    natural=lambda xp, total_count, probs=None, logits=None: (log_odds(xp, probs, logits),),
+    parameters=lambda xp, odds, total_count: {"total_count": total_count, "probs": xp.special.expit(odds)},
+    statistics=lambda xp, value, total_count: (1.0 * value,),
+    mean_statistics=lambda xp, odds, total_count: (total_count * xp.special.expit(odds),),
+    log_normaliser=lambda xp, odds, total_count: total_count * softplus(xp, odds),
+    log_base=lambda xp, value, total_count: log_choose(xp, total_count, value),
+    fixed=("total_count",),
+)
+
 DISTRIBUTIONS.register(
     Distribution(
         name="binomial",
@@ -57,6 +77,7 @@ DISTRIBUTIONS.register(
         log_density=_log_density,
         sample=_sample,
         discrete=True,
+        exponential=_EXPONENTIAL,
         log_cdf=on_counts(_log_chance(at_most=True), -math.inf),
         log_survival=on_counts(_log_chance(at_most=False), 0.0),
         examples=({"total_count": 7, "probs": 0.3}, {"total_count": 4, "logits": 0.6}),

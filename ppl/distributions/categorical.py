@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ppl.distributions.base import DISTRIBUTIONS, Distribution, Parameter, SupportUse
-from ppl.distributions.formulas import choose_index, integers, probabilities, scipy_stats
+from ppl.distributions.base import DISTRIBUTIONS, Distribution, ExponentialFamily, Parameter, SupportUse
+from ppl.distributions.formulas import choose_index, integers, log_probabilities, probabilities, scipy_stats
 from ppl.functions.gather import take_last
+from ppl.functions.reductions import log_sum_exp
 from ppl.functions.vector import log_softmax
 
 
@@ -39,6 +40,21 @@ def _reference(probs: Any = None, logits: Any = None) -> Any:
     return scipy_stats().rv_discrete(values=(np.arange(len(weights)), weights))
 
 
+def _one_hot(xp: Any, value: Any, k: int) -> Any:
+    return (1.0 * (np.asarray(value)[..., None] == np.arange(k)),)
+
+
+_EXPONENTIAL = ExponentialFamily(
+    ranks=(1,),
+    natural=lambda xp, k, probs=None, logits=None: (log_probabilities(xp, probs, logits),),
+    parameters=lambda xp, weights, k: {"probs": xp.exp(log_softmax(xp, weights))},
+    statistics=_one_hot,
+    mean_statistics=lambda xp, weights, k: (xp.exp(log_softmax(xp, weights)),),
+    log_normaliser=lambda xp, weights, k: log_sum_exp(xp, weights, (-1,)),
+    log_base=lambda xp, value, k: 0.0 * value,
+    fixed=("k",),
+)
+
 DISTRIBUTIONS.register(
     Distribution(
         name="categorical",
@@ -49,6 +65,7 @@ DISTRIBUTIONS.register(
         sample=_sample,
         discrete=True,
         entropy=_entropy,
+        exponential=_EXPONENTIAL,
         examples=({"probs": (0.2, 0.5, 0.3)}, {"logits": (0.4, -1.1, 2.0)}),
         reference=_reference,
     )

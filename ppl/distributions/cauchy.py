@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ppl.distributions.base import DISTRIBUTIONS, Distribution, Parameter, fixed_support
-from ppl.distributions.formulas import LOG_PI, scipy_stats
+from ppl.distributions.base import DISTRIBUTIONS, Distribution, NoiseForm, Parameter, fixed_support
+from ppl.distributions.formulas import LOG_PI, sampler, scipy_stats
 
 
 def _log_density(xp: Any, value: Any, loc: Any, scale: Any) -> Any:
@@ -22,6 +22,9 @@ def _log_survival(xp: Any, value: Any, loc: Any, scale: Any) -> Any:
     return xp.log(xp.arctan2(scale, value - loc)) - LOG_PI
 
 
+_NOISE = NoiseForm(lambda rng, shape: rng.standard_cauchy(shape), lambda xp, noise, loc, scale: loc + scale * noise)
+
+
 DISTRIBUTIONS.register(
     Distribution(
         name="cauchy",
@@ -29,8 +32,8 @@ DISTRIBUTIONS.register(
         parameters=(Parameter("loc"), Parameter("scale", "positive")),
         support=fixed_support("real"),
         log_density=_log_density,
-        sample=lambda rng, shape, loc, scale: loc + scale * rng.standard_cauchy(shape),
-        reparameterised="pathwise",
+        sample=sampler(_NOISE),
+        noise=_NOISE,
         location_scale=("loc", "scale"),
         entropy=lambda xp, loc, scale: math.log(4.0 * math.pi) + xp.log(scale) + 0.0 * loc,
         log_cdf=_log_cdf,

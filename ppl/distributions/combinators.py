@@ -6,22 +6,36 @@ as in `loc_0`. Two families of one name have the same density.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ppl.distributions.base import Distribution, Parameter, SupportUse, fixed_support
-from ppl.distributions.formulas import HALF_LOG_TWO_PI, choose_index
+from ppl.distributions.formulas import HALF_LOG_TWO_PI, choose_index, column, log1m_exp, on_counts
 from ppl.distributions.truncation import support_ends, truncated
 from ppl.functions.broadcasting import align_batches
 from ppl.functions.reductions import log_sum_exp
 
-__all__ = ["censored", "masked", "mixture", "ordered", "support_ends", "truncated", "zero_inflated", "zero_sum"]
+__all__ = [
+    "censored",
+    "hurdle",
+    "masked",
+    "mixture",
+    "ordered",
+    "rewritten",
+    "support_ends",
+    "truncated",
+    "zero_inflated",
+    "zero_sum",
+]
 
 ORDERED_SUPPORTS = {"real": "ordered", "positive": "positive_ordered", "nonnegative": "positive_ordered"}
 """Where draws lie in increasing order, by where they lie."""
+
+Convert = Callable[..., dict[str, Any]]
+Slopes = Callable[..., dict[str, Any]]
 
 
 def censored(base: Distribution) -> Distribution:
@@ -80,12 +94,12 @@ def ordered(base: Distribution, support: str) -> Distribution:
     """
 
     def log_density(xp: Any, value: Any, size: Any, **parameters: Any) -> Any:
-        columns = {name: _column(xp, parameter) for name, parameter in parameters.items()}
+        columns = {name: column(xp, parameter) for name, parameter in parameters.items()}
         arrangements = xp.special.gammaln(xp.shape(value)[-1] + 1.0)
         return xp.sum(base.log_density(xp, value, **columns), axis=-1) + arrangements
 
     def sample(rng: np.random.Generator, shape: tuple[int, ...], size: Any, **parameters: Any) -> Any:
-        columns = {name: _column(np, parameter) for name, parameter in parameters.items()}
+        columns = {name: column(np, parameter) for name, parameter in parameters.items()}
         return np.sort(base.sample(rng, (*shape, int(size)), **columns), axis=-1)
 
     return Distribution(
@@ -114,7 +128,7 @@ def zero_sum(base: Distribution) -> Distribution:
 
     def sample(rng: np.random.Generator, shape: tuple[int, ...], loc: Any, scale: Any, size: Any) -> Any:
         standard = rng.standard_normal((*shape, int(size)))
-        return _column(np, scale) * (standard - np.mean(standard, axis=-1, keepdims=True))
+        return column(np, scale) * (standard - np.mean(standard, axis=-1, keepdims=True))
 
     return Distribution(
         name=f"zero_sum_{base.name}",
@@ -132,32 +146,103 @@ def mixture(components: Sequence[Distribution]) -> Distribution:
     first = components[0]
     renamed = [_numbered(p, place) for place, base in enumerate(components) for p in base.parameters]
 
-    def log_density(xp: Any, value: Any, weights: Any, **parameters: Any) -> Any:
-        shares = xp.log(weights)
-        densities = [base.log_density(xp, value, **own) for base, own in _apart(components, parameters)]
-        parts = tuple(shares[..., place] + density for place, density in enumerate(densities))
-        terms = align_batches(xp, parts, (0,) * len(parts))
-        return log_sum_exp(xp, xp.stack(terms, axis=-1), (-1,))
+    def averaged(formulas: Sequence[Callable[..., Any]]) -> Callable[..., Any]:
+        def log_average(xp: Any, value: Any, weights: Any, **parameters: Any) -> Any:
+            shares = xp.log(weights)
+            chances = [formula(xp, value, **own) for formula, own in zip(formulas, apart(parameters), strict=True)]
+            parts = tuple(shares[..., place] + chance for place, chance in enumerate(chances))
+            terms = align_batches(xp, parts, (0,) * len(parts))
+            return log_sum_exp(xp, xp.stack(terms, axis=-1), (-1,))
+
+        return log_average
+
+    def apart(parameters: Mapping[str, Any]) -> list[_Named]:
+        return _apart(components, parameters)
 
     def sample(rng: np.random.Generator, shape: tuple[int, ...], weights: Any, **parameters: Any) -> Any:
         which = choose_index(rng, shape, weights)
-        draws = [base.sample(rng, shape, **own) for base, own in _apart(components, parameters)]
+        draws = [base.sample(rng, shape, **own) for base, own in zip(components, apart(parameters), strict=True)]
         chosen = which.reshape(shape + (1,) * (draws[0].ndim - len(shape)))
         return np.choose(chosen, draws)
 
     def support(parameters: Mapping[str, Any], sizes: Mapping[str, int]) -> SupportUse:
-        own = next(own for _, own in _apart(components, parameters))
-        return first.support(own, sizes)
+        return first.support(apart(parameters)[0], sizes)
+
+    below = [base.log_cdf for base in components if base.log_cdf]
+    above = [base.log_survival for base in components if base.log_survival]
 
     return Distribution(
         name="_".join([f"mixture{len(components)}", *(base.name for base in components)]),
         parameters=(Parameter("weights", "simplex", "(components)"), *renamed),
         support=support,
-        log_density=log_density,
+        log_density=averaged([base.log_density for base in components]),
         sample=sample,
         doc=f"Mixture of {', '.join(base.name for base in components)}.",
         event=first.event,
         discrete=first.discrete,
+        log_cdf=averaged(below) if len(below) == len(components) else None,
+        log_survival=averaged(above) if len(above) == len(components) else None,
+    )
+
+
+def rewritten(base: Distribution, convert: Convert, slopes: Slopes, **declared: Any) -> Distribution:
+    """`base` under other parameters, from which `convert(**parameters)` computes its own.
+
+    `slopes(found, **parameters)` carries derivatives by the parameters of `base` on to those by the new ones.
+    `declared` are the fields that say what is new: `name`, `doc`, `parameters`, `examples` and `reference`.
+    """
+
+    def through(formula: Callable[..., Any] | None) -> Any:
+        if formula is None:
+            return None
+        return lambda *arguments, **parameters: formula(*arguments, **convert(**parameters))
+
+    def implicit(value: Any, cotangent: Any, **parameters: Any) -> dict[str, Any]:
+        assert base.implicit is not None
+        return slopes(base.implicit(value, cotangent, **convert(**parameters)), **parameters)
+
+    return Distribution(
+        support=lambda parameters, sizes: base.support(convert(**parameters), sizes),
+        log_density=through(base.log_density),
+        sample=through(base.sample),
+        event=base.event,
+        discrete=base.discrete,
+        implicit=implicit if base.implicit else None,
+        entropy=through(base.entropy),
+        log_cdf=through(base.log_cdf),
+        log_survival=through(base.log_survival),
+        **declared,
+    )
+
+
+def hurdle(base: Distribution) -> Distribution:
+    """0 with probability `zero`, otherwise a draw of `base`, a distribution of counts, given that it is not 0."""
+    positive = truncated(base)
+
+    def log_density(xp: Any, value: Any, zero: Any, **parameters: Any) -> Any:
+        crossed = positive.log_density(xp, xp.maximum(value, 1), lower=1, **parameters)
+        return xp.where(value == 0, xp.log(zero), xp.log1p(-zero) + crossed)
+
+    def sample(rng: np.random.Generator, shape: tuple[int, ...], zero: Any, **parameters: Any) -> Any:
+        drawn = positive.sample(rng, shape, lower=1, **parameters)
+        return np.where(rng.random(shape) < zero, 0, drawn)
+
+    def log_survival(xp: Any, value: Any, zero: Any, **parameters: Any) -> Any:
+        assert positive.log_survival is not None
+        return xp.log1p(-zero) + positive.log_survival(xp, value, lower=1, **parameters)
+
+    return Distribution(
+        name=f"hurdle_{base.name}",
+        parameters=(*base.parameters, Parameter("zero", "unit_interval")),
+        support=lambda parameters, sizes: base.support(_without(parameters, "zero"), sizes),
+        log_density=log_density,
+        sample=sample,
+        doc=f"0 with probability `zero`, otherwise {base.name} given that it is not 0.",
+        discrete=True,
+        log_cdf=on_counts(
+            lambda xp, value, **parameters: log1m_exp(xp, log_survival(xp, value, **parameters)), -np.inf
+        ),
+        log_survival=on_counts(log_survival, 0.0),
     )
 
 
@@ -198,15 +283,10 @@ def _numbered(parameter: Parameter, place: int) -> Parameter:
     return replace(parameter, name=f"{parameter.name}_{place}", instead_of=instead, default=None)
 
 
-def _apart(components: Sequence[Distribution], parameters: Mapping[str, Any]) -> list[tuple[Distribution, _Named]]:
-    """Each component with its own parameters under their own names."""
+def _apart(components: Sequence[Distribution], parameters: Mapping[str, Any]) -> list[_Named]:
+    """The parameters of each component under its own names."""
     found = []
     for place, base in enumerate(components):
         numbered = {p.name: f"{p.name}_{place}" for p in base.parameters}
-        found.append((base, {own: parameters[key] for own, key in numbered.items() if key in parameters}))
+        found.append({own: parameters[key] for own, key in numbered.items() if key in parameters})
     return found
-
-
-def _column(xp: Any, parameter: Any) -> Any:
-    """A parameter of scalar draws with a last dimension of length 1, along which the draws are laid."""
-    return xp.reshape(parameter, (*xp.shape(parameter), 1)) if xp.shape(parameter) else parameter

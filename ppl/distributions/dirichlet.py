@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ppl.distributions.base import DISTRIBUTIONS, Distribution, Parameter, fixed_support
+from ppl.distributions import implicit
+from ppl.distributions.base import DISTRIBUTIONS, Distribution, ExponentialFamily, Parameter, fixed_support
 from ppl.distributions.formulas import log_gamma_draw, probabilities, scipy_stats
 
 
@@ -31,6 +32,22 @@ def _entropy(xp: Any, concentration: Any) -> Any:
     return _log_normaliser(xp, concentration) + excess - xp.sum((concentration - 1.0) * digamma(concentration), axis=-1)
 
 
+def _mean_statistics(xp: Any, power: Any) -> Any:
+    concentration = power + 1.0
+    total = xp.sum(concentration, axis=-1)
+    return (xp.special.digamma(concentration) - xp.special.digamma(total)[..., None],)
+
+
+_EXPONENTIAL = ExponentialFamily(
+    ranks=(1,),
+    natural=lambda xp, concentration: (concentration - 1.0,),
+    parameters=lambda xp, power: {"concentration": power + 1.0},
+    statistics=lambda xp, value: (xp.log(value),),
+    mean_statistics=_mean_statistics,
+    log_normaliser=lambda xp, power: _log_normaliser(xp, power + 1.0),
+    log_base=lambda xp, value: 0.0 * xp.sum(value, axis=-1),
+)
+
 DISTRIBUTIONS.register(
     Distribution(
         name="dirichlet",
@@ -39,9 +56,10 @@ DISTRIBUTIONS.register(
         support=fixed_support("simplex"),
         log_density=_log_density,
         sample=_sample,
+        implicit=implicit.dirichlet,
         event="(n)",
-        reparameterised="implicit",
         entropy=_entropy,
+        exponential=_EXPONENTIAL,
         examples=({"concentration": (1.3, 0.8, 2.4)},),
         reference=lambda concentration: scipy_stats().dirichlet(concentration),
     )

@@ -11,6 +11,9 @@ import numpy as np
 from ppl.constraints.stable import HALF_LOG_TWO_PI as HALF_LOG_TWO_PI
 from ppl.constraints.stable import LOG_TWO as LOG_TWO
 from ppl.constraints.stable import softplus
+from ppl.distributions.base import NoiseForm
+from ppl.functions.vector import log_softmax
+from ppl.numeric import NUMPY
 
 LOG_PI = math.log(math.pi)
 EULER = 0.5772156649015329
@@ -61,6 +64,21 @@ def probabilities(probs: Any, logits: Any) -> Any:
     return weights / np.sum(weights, axis=-1, keepdims=True)
 
 
+def log_odds(xp: Any, probs: Any, logits: Any) -> Any:
+    """Log of the odds, whichever way the probability was given; finite for probabilities of 0 and 1."""
+    return log_positive(xp, probs) - log_positive(xp, 1.0 - probs) if logits is None else logits
+
+
+def log_probabilities(xp: Any, probs: Any, logits: Any) -> Any:
+    """Logs of a vector of probabilities, whichever way it was given; finite for a probability of 0."""
+    return log_positive(xp, probs) if logits is None else log_softmax(xp, logits)
+
+
+def log_positive(xp: Any, x: Any) -> Any:
+    """`log(x)` with 0 taken for the smallest positive number, so that 0 times it stays 0."""
+    return xp.log(xp.maximum(x, SMALLEST))
+
+
 def log_gamma_draw(rng: np.random.Generator, shape: tuple[int, ...], concentration: Any) -> Any:
     """Log of a standard gamma draw; finite where the draw itself would underflow to 0."""
     boost = np.log1p(-rng.random(shape)) / concentration
@@ -88,6 +106,17 @@ def log1m_exp(xp: Any, x: Any) -> Any:
 def log_diff_exp(xp: Any, a: Any, b: Any) -> Any:
     """`log(exp(a) - exp(b))` for `b <= a`."""
     return a + log1m_exp(xp, b - a)
+
+
+def sampler(form: NoiseForm) -> Callable[..., Any]:
+    """The sampler of a family of scalars that has a noise form."""
+    return lambda rng, shape, **parameters: form.transform(NUMPY, form.draw(rng, shape), **parameters)
+
+
+def column(xp: Any, parameter: Any, axes: int = 1) -> Any:
+    """A scalar parameter with so many dimensions of length 1 behind its batch axes; a plain number as it is."""
+    shape = xp.shape(parameter)
+    return xp.reshape(parameter, (*shape, *(1,) * axes)) if shape else parameter
 
 
 def on_positive(formula: Callable[..., Any], outside: float) -> Callable[..., Any]:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ppl.constraints.scalar import BELOW_ONE
 from ppl.constraints.stable import log_expit, softplus
-from ppl.distributions.base import DISTRIBUTIONS, Distribution, Parameter, fixed_support
+from ppl.distributions.base import DISTRIBUTIONS, Distribution, ExponentialFamily, Parameter, fixed_support
 from ppl.distributions.formulas import bernoulli_entropy, log1m_exp, on_counts, probability, scipy_stats, x_log1p_y
 
 
@@ -35,6 +36,20 @@ def _log_cdf(xp: Any, value: Any, probs: Any = None, logits: Any = None) -> Any:
     return log1m_exp(xp, _log_survival(xp, value, probs, logits))
 
 
+def _log_failure(xp: Any, probs: Any = None, logits: Any = None) -> Any:
+    return (xp.log1p(-xp.minimum(probs, BELOW_ONE)) if logits is None else -softplus(xp, logits),)
+
+
+_EXPONENTIAL = ExponentialFamily(
+    ranks=(0,),
+    natural=_log_failure,
+    parameters=lambda xp, log_failure: {"probs": -xp.expm1(log_failure)},
+    statistics=lambda xp, value: (1.0 * value,),
+    mean_statistics=lambda xp, log_failure: (-xp.exp(log_failure) / xp.expm1(log_failure),),
+    log_normaliser=lambda xp, log_failure: -log1m_exp(xp, log_failure),
+    log_base=lambda xp, value: 0.0 * value,
+)
+
 DISTRIBUTIONS.register(
     Distribution(
         name="geometric",
@@ -45,6 +60,7 @@ DISTRIBUTIONS.register(
         sample=_sample,
         discrete=True,
         entropy=_entropy,
+        exponential=_EXPONENTIAL,
         log_cdf=on_counts(_log_cdf, -math.inf),
         log_survival=on_counts(_log_survival, 0.0),
         examples=({"probs": 0.3}, {"logits": 0.4}),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ppl.distributions.base import DISTRIBUTIONS, Distribution, Parameter, fixed_support
-from ppl.distributions.formulas import EULER, log1m_exp, scipy_stats
+from ppl.distributions.base import DISTRIBUTIONS, Distribution, NoiseForm, Parameter, fixed_support
+from ppl.distributions.formulas import EULER, log1m_exp, sampler, scipy_stats
 
 
 def _log_density(xp: Any, value: Any, loc: Any, scale: Any) -> Any:
@@ -17,6 +17,9 @@ def _log_cdf(xp: Any, value: Any, loc: Any, scale: Any) -> Any:
     return -xp.exp((loc - value) / scale)
 
 
+_NOISE = NoiseForm(lambda rng, shape: rng.gumbel(size=shape), lambda xp, noise, loc, scale: loc + scale * noise)
+
+
 DISTRIBUTIONS.register(
     Distribution(
         name="gumbel",
@@ -24,8 +27,8 @@ DISTRIBUTIONS.register(
         parameters=(Parameter("loc"), Parameter("scale", "positive")),
         support=fixed_support("real"),
         log_density=_log_density,
-        sample=lambda rng, shape, loc, scale: rng.gumbel(loc, scale, shape),
-        reparameterised="pathwise",
+        sample=sampler(_NOISE),
+        noise=_NOISE,
         location_scale=("loc", "scale"),
         entropy=lambda xp, loc, scale: 1.0 + EULER + xp.log(scale) + 0.0 * loc,
         log_cdf=_log_cdf,

@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from ppl.constraints.stable import log_normal_cdf
-from ppl.distributions.base import DISTRIBUTIONS, Distribution, Parameter, fixed_support
-from ppl.distributions.formulas import HALF_LOG_TWO_PI, LOG_TWO, on_positive, scipy_stats
+from ppl.distributions.base import DISTRIBUTIONS, Distribution, ExponentialFamily, NoiseForm, Parameter, fixed_support
+from ppl.distributions.formulas import HALF_LOG_TWO_PI, LOG_TWO, on_positive, sampler, scipy_stats
 
 
 def _log_density(xp: Any, value: Any, scale: Any) -> Any:
@@ -26,6 +26,19 @@ def _log_survival(xp: Any, value: Any, scale: Any) -> Any:
     return LOG_TWO + log_normal_cdf(xp, -value / scale)
 
 
+_EXPONENTIAL = ExponentialFamily(
+    ranks=(0,),
+    natural=lambda xp, scale: (-0.5 / (scale * scale),),
+    parameters=lambda xp, square: {"scale": xp.sqrt(-0.5 / square)},
+    statistics=lambda xp, value: (value * value,),
+    mean_statistics=lambda xp, square: (-0.5 / square,),
+    log_normaliser=lambda xp, square: -0.5 * xp.log(-2.0 * square),
+    log_base=lambda xp, value: 0.0 * value + (LOG_TWO - HALF_LOG_TWO_PI),
+)
+
+_NOISE = NoiseForm(lambda rng, shape: abs(rng.standard_normal(shape)), lambda xp, noise, scale: scale * noise)
+
+
 DISTRIBUTIONS.register(
     Distribution(
         name="half_normal",
@@ -33,9 +46,10 @@ DISTRIBUTIONS.register(
         parameters=(Parameter("scale", "positive"),),
         support=fixed_support("positive"),
         log_density=_log_density,
-        sample=lambda rng, shape, scale: abs(rng.normal(0.0, scale, shape)),
-        reparameterised="pathwise",
+        sample=sampler(_NOISE),
+        noise=_NOISE,
         entropy=lambda xp, scale: 0.5 + HALF_LOG_TWO_PI - LOG_TWO + xp.log(scale),
+        exponential=_EXPONENTIAL,
         log_cdf=on_positive(_log_cdf, -math.inf),
         log_survival=on_positive(_log_survival, 0.0),
         examples=({"scale": 1.7},),

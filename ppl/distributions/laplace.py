@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ppl.distributions.base import DISTRIBUTIONS, Distribution, Parameter, fixed_support
-from ppl.distributions.formulas import LOG_TWO, scipy_stats
+from ppl.distributions.base import DISTRIBUTIONS, Distribution, ExponentialFamily, NoiseForm, Parameter, fixed_support
+from ppl.distributions.formulas import LOG_TWO, sampler, scipy_stats
 
 
 def _log_density(xp: Any, value: Any, loc: Any, scale: Any) -> Any:
@@ -19,6 +19,20 @@ def _log_lower(xp: Any, standard: Any) -> Any:
     return xp.where(standard < 0, below, above)
 
 
+_EXPONENTIAL = ExponentialFamily(
+    ranks=(0,),
+    natural=lambda xp, loc, scale: (-1.0 / scale,),
+    parameters=lambda xp, slope, loc: {"loc": loc, "scale": -1.0 / slope},
+    statistics=lambda xp, value, loc: (xp.abs(value - loc),),
+    mean_statistics=lambda xp, slope, loc: (-1.0 / slope,),
+    log_normaliser=lambda xp, slope, loc: -xp.log(-slope),
+    log_base=lambda xp, value, loc: 0.0 * value - LOG_TWO,
+    fixed=("loc",),
+)
+
+_NOISE = NoiseForm(lambda rng, shape: rng.laplace(size=shape), lambda xp, noise, loc, scale: loc + scale * noise)
+
+
 DISTRIBUTIONS.register(
     Distribution(
         name="laplace",
@@ -26,10 +40,11 @@ DISTRIBUTIONS.register(
         parameters=(Parameter("loc"), Parameter("scale", "positive")),
         support=fixed_support("real"),
         log_density=_log_density,
-        sample=lambda rng, shape, loc, scale: rng.laplace(loc, scale, shape),
-        reparameterised="pathwise",
+        sample=sampler(_NOISE),
+        noise=_NOISE,
         location_scale=("loc", "scale"),
         entropy=lambda xp, loc, scale: 1.0 + LOG_TWO + xp.log(scale) + 0.0 * loc,
+        exponential=_EXPONENTIAL,
         log_cdf=lambda xp, value, loc, scale: _log_lower(xp, (value - loc) / scale),
         log_survival=lambda xp, value, loc, scale: _log_lower(xp, (loc - value) / scale),
         examples=({"loc": 0.4, "scale": 1.7},),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from ppl.constraints.stable import log_normal_cdf
-from ppl.distributions.base import DISTRIBUTIONS, Distribution, Parameter, fixed_support
-from ppl.distributions.formulas import HALF_LOG_TWO_PI, on_positive, scipy_stats
+from ppl.distributions import normal
+from ppl.distributions.base import DISTRIBUTIONS, Distribution, NoiseForm, Parameter, fixed_support
+from ppl.distributions.formulas import HALF_LOG_TWO_PI, on_positive, sampler, scipy_stats
 
 
 def _log_density(xp: Any, value: Any, loc: Any, scale: Any) -> Any:
@@ -24,6 +26,22 @@ def _log_survival(xp: Any, value: Any, loc: Any, scale: Any) -> Any:
     return log_normal_cdf(xp, (loc - xp.log(value)) / scale)
 
 
+def _statistics(xp: Any, value: Any) -> Any:
+    return normal.EXPONENTIAL.statistics(xp, xp.log(value))
+
+
+def _log_base(xp: Any, value: Any) -> Any:
+    log_value = xp.log(value)
+    return normal.EXPONENTIAL.log_base(xp, log_value) - log_value
+
+
+_EXPONENTIAL = replace(normal.EXPONENTIAL, statistics=_statistics, log_base=_log_base)
+
+_NOISE = NoiseForm(
+    lambda rng, shape: rng.standard_normal(shape), lambda xp, noise, loc, scale: xp.exp(loc + scale * noise)
+)
+
+
 DISTRIBUTIONS.register(
     Distribution(
         name="lognormal",
@@ -31,10 +49,11 @@ DISTRIBUTIONS.register(
         parameters=(Parameter("loc"), Parameter("scale", "positive")),
         support=fixed_support("positive"),
         log_density=_log_density,
-        sample=lambda rng, shape, loc, scale: rng.lognormal(loc, scale, shape),
-        reparameterised="pathwise",
+        sample=sampler(_NOISE),
+        noise=_NOISE,
         location_scale=("loc", "scale"),
         entropy=lambda xp, loc, scale: 0.5 + HALF_LOG_TWO_PI + xp.log(scale) + loc,
+        exponential=_EXPONENTIAL,
         log_cdf=on_positive(_log_cdf, -math.inf),
         log_survival=on_positive(_log_survival, 0.0),
         examples=({"loc": 0.3, "scale": 0.5},),

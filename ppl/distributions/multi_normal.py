@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ppl.distributions.base import DISTRIBUTIONS, Distribution, Parameter, fixed_support
+from ppl.distributions.base import DISTRIBUTIONS, Distribution, ExponentialFamily, NoiseForm, Parameter, fixed_support
 from ppl.distributions.formulas import HALF_LOG_TWO_PI, scipy_stats
 from ppl.functions.matrix import diagonal
 
@@ -49,13 +49,13 @@ def squared_distance(xp: Any, deviation: Any, cov: Any = None, prec: Any = None,
     return xp.sum(standard * standard, axis=-1)
 
 
-def covariance_factor(cov: Any = None, prec: Any = None, chol: Any = None) -> Any:
-    """A matrix `f` with `f @ transpose(f)` the covariance (NumPy)."""
+def covariance_factor(xp: Any, cov: Any = None, prec: Any = None, chol: Any = None) -> Any:
+    """A matrix `f` with `f @ transpose(f)` the covariance."""
     if chol is not None:
-        return np.asarray(chol)
+        return chol
     if prec is not None:
-        return np.swapaxes(np.linalg.inv(np.linalg.cholesky(prec)), -1, -2)
-    return np.linalg.cholesky(cov)
+        return xp.swapaxes(xp.linalg.inv(xp.linalg.cholesky(prec)), -1, -2)
+    return xp.linalg.cholesky(cov)
 
 
 def _log_density(xp: Any, value: Any, loc: Any, **spread: Any) -> Any:
@@ -64,8 +64,7 @@ def _log_density(xp: Any, value: Any, loc: Any, **spread: Any) -> Any:
 
 
 def _sample(rng: np.random.Generator, shape: tuple[int, ...], loc: Any, **spread: Any) -> Any:
-    factor = covariance_factor(**spread)
-    return loc + multiply(np, factor, rng.standard_normal((*shape, factor.shape[-1])))
+    return _transform(np, rng.standard_normal((*shape, np.shape(loc)[-1])), loc, **spread)
 
 
 def _entropy(xp: Any, loc: Any, **spread: Any) -> Any:
@@ -74,8 +73,55 @@ def _entropy(xp: Any, loc: Any, **spread: Any) -> Any:
 
 
 def _reference(loc: Any, **spread: Any) -> Any:
-    factor = covariance_factor(**spread)
+    factor = np.asarray(covariance_factor(np, **spread))
     return scipy_stats().multivariate_normal(loc, factor @ factor.T)
+
+
+def _natural(xp: Any, loc: Any, cov: Any = None, prec: Any = None, chol: Any = None) -> Any:
+    if chol is not None:
+        inverse = xp.linalg.inv(chol)
+        precision = xp.matmul(xp.swapaxes(inverse, -1, -2), inverse)
+    else:
+        precision = xp.linalg.inv(cov) if prec is None else prec
+    return multiply(xp, precision, loc), -0.5 * precision
+
+
+def _parameters(xp: Any, linear: Any, square: Any) -> Any:
+    cov = xp.linalg.inv(-2.0 * square)
+    return {"loc": multiply(xp, cov, linear), "cov": cov}
+
+
+def _square(value: Any) -> Any:
+    """The outer product of a vector with itself."""
+    return value[..., :, None] * value[..., None, :]
+
+
+def _mean_statistics(xp: Any, linear: Any, square: Any) -> Any:
+    normal = _parameters(xp, linear, square)
+    return normal["loc"], normal["cov"] + _square(normal["loc"])
+
+
+def _log_normaliser(xp: Any, linear: Any, square: Any) -> Any:
+    mean = _parameters(xp, linear, square)["loc"]
+    return 0.5 * xp.sum(linear * mean, axis=-1) + half_log_determinant(xp, prec=-2.0 * square)
+
+
+_EXPONENTIAL = ExponentialFamily(
+    ranks=(1, 2),
+    natural=_natural,
+    parameters=_parameters,
+    statistics=lambda xp, value: (value, _square(value)),
+    mean_statistics=_mean_statistics,
+    log_normaliser=_log_normaliser,
+    log_base=lambda xp, value: 0.0 * value[..., 0] - xp.shape(value)[-1] * HALF_LOG_TWO_PI,
+)
+
+
+def _transform(xp: Any, noise: Any, loc: Any, **spread: Any) -> Any:
+    return loc + multiply(xp, covariance_factor(xp, **spread), noise)
+
+
+_NOISE = NoiseForm(lambda rng, shape: rng.standard_normal(shape), _transform)
 
 
 DISTRIBUTIONS.register(
@@ -90,9 +136,10 @@ DISTRIBUTIONS.register(
         support=fixed_support("real"),
         log_density=_log_density,
         sample=_sample,
+        noise=_NOISE,
         event="(n)",
-        reparameterised="pathwise",
         entropy=_entropy,
+        exponential=_EXPONENTIAL,
         examples=(
             {"loc": LOC, "cov": COVARIANCE},
             {"loc": LOC, "prec": COVARIANCE},

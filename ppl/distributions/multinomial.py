@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ppl.distributions.base import DISTRIBUTIONS, Distribution, Parameter, SupportUse
-from ppl.distributions.formulas import integers, probabilities, scipy_stats, x_log_y
+from ppl.distributions.base import DISTRIBUTIONS, Distribution, ExponentialFamily, Parameter, SupportUse
+from ppl.distributions.formulas import integers, log_probabilities, probabilities, scipy_stats, x_log_y
+from ppl.functions.reductions import log_sum_exp
 from ppl.functions.vector import log_softmax
 
 
@@ -28,6 +29,30 @@ def _sample(
     return rng.multinomial(integers(total_count), probabilities(probs, logits), shape)
 
 
+def _parameters(xp: Any, weights: Any, total_count: Any) -> Any:
+    return {"total_count": total_count, "probs": xp.exp(log_softmax(xp, weights))}
+
+
+def _mean_statistics(xp: Any, weights: Any, total_count: Any) -> Any:
+    return (np.asarray(total_count)[..., None] * xp.exp(log_softmax(xp, weights)),)
+
+
+def _log_choices(xp: Any, value: Any, total_count: Any) -> Any:
+    gammaln = xp.special.gammaln
+    return gammaln(total_count + 1.0) - xp.sum(gammaln(value + 1.0), axis=-1)
+
+
+_EXPONENTIAL = ExponentialFamily(
+    ranks=(1,),
+    natural=lambda xp, total_count, probs=None, logits=None: (log_probabilities(xp, probs, logits),),
+    parameters=_parameters,
+    statistics=lambda xp, value, total_count: (1.0 * value,),
+    mean_statistics=_mean_statistics,
+    log_normaliser=lambda xp, weights, total_count: total_count * log_sum_exp(xp, weights, (-1,)),
+    log_base=_log_choices,
+    fixed=("total_count",),
+)
+
 DISTRIBUTIONS.register(
     Distribution(
         name="multinomial",
@@ -43,6 +68,7 @@ DISTRIBUTIONS.register(
         sample=_sample,
         event="(k)",
         discrete=True,
+        exponential=_EXPONENTIAL,
         examples=(
             {"total_count": 5, "probs": (0.2, 0.5, 0.3)},
             {"total_count": 4, "logits": (0.4, -1.1, 0.2)},

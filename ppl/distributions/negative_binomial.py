@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ppl.constraints.stable import log_expit, softplus
-from ppl.distributions.base import DISTRIBUTIONS, Distribution, Parameter, fixed_support
-from ppl.distributions.formulas import on_counts, probability, scipy_stats, x_log_y
+from ppl.distributions.base import DISTRIBUTIONS, Distribution, ExponentialFamily, Parameter, fixed_support
+from ppl.distributions.formulas import log1m_exp, log_positive, on_counts, probability, scipy_stats, x_log_y
 
 
 def _log_coefficient(xp: Any, value: Any, size: Any) -> Any:
@@ -52,6 +52,28 @@ def _reference(concentration: float, mean: Any = None, log_mean: Any = None) -> 
     return scipy_stats().nbinom(concentration, concentration / (concentration + centre))
 
 
+def _natural(xp: Any, concentration: Any, mean: Any = None, log_mean: Any = None) -> Any:
+    return (log_expit(xp, (xp.log(mean) if log_mean is None else log_mean) - xp.log(concentration)),)
+
+
+def _odds(xp: Any, log_probs: Any) -> Any:
+    return -xp.exp(log_probs) / xp.expm1(log_probs)
+
+
+_EXPONENTIAL = ExponentialFamily(
+    ranks=(0,),
+    natural=_natural,
+    parameters=lambda xp, log_probs, concentration: {
+        "mean": concentration * _odds(xp, log_probs),
+        "concentration": concentration,
+    },
+    statistics=lambda xp, value, concentration: (1.0 * value,),
+    mean_statistics=lambda xp, log_probs, concentration: (concentration * _odds(xp, log_probs),),
+    log_normaliser=lambda xp, log_probs, concentration: -concentration * log1m_exp(xp, log_probs),
+    log_base=lambda xp, value, concentration: _log_coefficient(xp, value, concentration),
+    fixed=("concentration",),
+)
+
 DISTRIBUTIONS.register(
     Distribution(
         name="negative_binomial",
@@ -65,6 +87,7 @@ DISTRIBUTIONS.register(
         log_density=_log_density,
         sample=_sample,
         discrete=True,
+        exponential=_EXPONENTIAL,
         log_cdf=on_counts(_log_chance(at_most=True), -math.inf),
         log_survival=on_counts(_log_chance(at_most=False), 0.0),
         examples=({"mean": 3.4, "concentration": 2.2}, {"concentration": 4.5, "log_mean": 0.7}),
@@ -96,6 +119,19 @@ def _probs_sample(
     return rng.poisson(rng.standard_gamma(total_count, shape) * (chance / (1.0 - chance)))
 
 
+_PROBS_EXPONENTIAL = ExponentialFamily(
+    ranks=(0,),
+    natural=lambda xp, total_count, probs=None, logits=None: (
+        log_expit(xp, logits) if probs is None else log_positive(xp, probs),
+    ),
+    parameters=lambda xp, log_probs, total_count: {"total_count": total_count, "probs": xp.exp(log_probs)},
+    statistics=lambda xp, value, total_count: (1.0 * value,),
+    mean_statistics=lambda xp, log_probs, total_count: (total_count * _odds(xp, log_probs),),
+    log_normaliser=lambda xp, log_probs, total_count: -total_count * log1m_exp(xp, log_probs),
+    log_base=lambda xp, value, total_count: _log_coefficient(xp, value, total_count),
+    fixed=("total_count",),
+)
+
 DISTRIBUTIONS.register(
     Distribution(
         name="negative_binomial_probs",
@@ -109,6 +145,7 @@ DISTRIBUTIONS.register(
         log_density=_probs_log_density,
         sample=_probs_sample,
         discrete=True,
+        exponential=_PROBS_EXPONENTIAL,
         log_cdf=on_counts(_probs_log_chance(at_most=True), -math.inf),
         log_survival=on_counts(_probs_log_chance(at_most=False), 0.0),
         examples=({"total_count": 2.5, "probs": 0.6}, {"total_count": 2.5, "logits": -0.3}),

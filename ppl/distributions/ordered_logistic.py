@@ -9,7 +9,7 @@ import numpy as np
 
 from ppl.constraints.stable import log_expit
 from ppl.distributions.base import DISTRIBUTIONS, Distribution, Parameter, SupportUse
-from ppl.distributions.formulas import integers, scipy_stats
+from ppl.distributions.formulas import column, integers, scipy_stats
 from ppl.functions.gather import take_last
 
 
@@ -19,12 +19,23 @@ def _support(parameters: Mapping[str, Any], sizes: Mapping[str, int]) -> Support
 
 def _log_density(xp: Any, value: Any, predictor: Any, cutpoints: Any) -> Any:
     """`log(expit(upper) - expit(lower))`, written as a product so that nothing cancels in the tails."""
+    ends, level = _ends(xp, cutpoints), integers(value)
+    return _log_between(xp, take_last(xp, ends, level) - predictor, take_last(xp, ends, level + 1) - predictor)
+
+
+def _ends(xp: Any, cutpoints: Any) -> Any:
     end = xp.full((*xp.shape(cutpoints)[:-1], 1), np.inf)
-    ends = xp.concatenate([-end, cutpoints, end], axis=-1)
-    level = integers(value)
-    upper = take_last(xp, ends, level + 1) - predictor
-    lower = take_last(xp, ends, level) - predictor
+    return xp.concatenate([-end, cutpoints, end], axis=-1)
+
+
+def _log_between(xp: Any, lower: Any, upper: Any) -> Any:
     return log_expit(xp, upper) + log_expit(xp, -lower) + xp.log(-xp.expm1(lower - upper))
+
+
+def _entropy(xp: Any, predictor: Any, cutpoints: Any) -> Any:
+    ends = _ends(xp, cutpoints) - column(xp, predictor)
+    log_chance = _log_between(xp, ends[..., :-1], ends[..., 1:])
+    return -xp.sum(xp.exp(log_chance) * log_chance, axis=-1)
 
 
 def _sample(rng: np.random.Generator, shape: tuple[int, ...], predictor: Any, cutpoints: Any) -> Any:
@@ -47,6 +58,7 @@ DISTRIBUTIONS.register(
         log_density=_log_density,
         sample=_sample,
         discrete=True,
+        entropy=_entropy,
         examples=({"predictor": 0.4, "cutpoints": (-1.1, 0.2, 1.9)},),
         reference=_reference,
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ppl.distributions.base import DISTRIBUTIONS, Distribution, Parameter, fixed_support
+from ppl.distributions.base import DISTRIBUTIONS, Distribution, ExponentialFamily, Parameter, fixed_support
 from ppl.distributions.formulas import on_counts, scipy_stats, x_log_y
 
 
@@ -29,6 +29,16 @@ def _log_survival(xp: Any, value: Any, rate: Any = None, log_rate: Any = None) -
     return xp.special.log_gammainc(value + 1.0, xp.exp(log_rate) if rate is None else rate)
 
 
+_EXPONENTIAL = ExponentialFamily(
+    ranks=(0,),
+    natural=lambda xp, rate=None, log_rate=None: (xp.log(rate) if log_rate is None else log_rate,),
+    parameters=lambda xp, log_rate: {"rate": xp.exp(log_rate)},
+    statistics=lambda xp, value: (1.0 * value,),
+    mean_statistics=lambda xp, log_rate: (xp.exp(log_rate),),
+    log_normaliser=lambda xp, log_rate: xp.exp(log_rate),
+    log_base=lambda xp, value: -xp.special.gammaln(value + 1.0),
+)
+
 DISTRIBUTIONS.register(
     Distribution(
         name="poisson",
@@ -38,6 +48,7 @@ DISTRIBUTIONS.register(
         log_density=_log_density,
         sample=_sample,
         discrete=True,
+        exponential=_EXPONENTIAL,
         log_cdf=on_counts(_log_cdf, -math.inf),
         log_survival=on_counts(_log_survival, 0.0),
         examples=({"rate": 2.7}, {"log_rate": -0.4}),

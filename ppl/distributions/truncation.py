@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,11 +27,13 @@ def truncated(base: Distribution) -> Distribution:
         sample=_sampler(base),
         doc=f"{base.name} between `lower` and `upper`, normalised.",
         discrete=base.discrete,
+        log_cdf=_log_share(base, below=True),
+        log_survival=_log_share(base, below=False),
     )
 
 
 def support_ends(use: SupportUse) -> tuple[Any, Any]:
-    """Least and greatest member of a scalar support; None where there is none.
+    """Least and greatest member of a scalar support; None where there is none, or on a side that values decide.
 
     Raises KeyError for a support that is no range of numbers.
     """
@@ -46,6 +48,8 @@ _ENDS: dict[str, Callable[..., tuple[Any, Any]]] = {
     "greater_than": lambda lower: (lower, None),
     "less_than": lambda upper: (None, upper),
     "interval": lambda lower, upper: (lower, upper),
+    "extreme_range": lambda loc, scale, shape: (None, None),
+    "exceedance_range": lambda loc, scale, shape: (loc, None),
     "integer": lambda: (None, None),
     "count": lambda: (0, None),
     "boolean": lambda: (0, 1),
@@ -84,6 +88,30 @@ def _log_density(base: Distribution) -> Callable[..., Any]:
         return xp.where(inside, density, -np.inf)
 
     return log_density
+
+
+def _log_share(base: Distribution, below: bool) -> Callable[..., Any]:
+    """Log of the share of the range that lies at or below a value, or above it."""
+
+    def log_share(xp: Any, value: Any, **parameters: Any) -> Any:
+        own, lower, upper = _split(parameters)
+        whole = _Mass(xp, base, own, lower, upper)
+        past_start = True if lower is None else value > whole.start
+        before_end = True if upper is None else value < upper
+        inside = past_start & before_end
+        cut = xp.where(inside, value, _between(lower, upper))
+        part = replace(whole, upper=cut) if below else replace(whole, lower=cut + 1.0 * base.discrete)
+        outside = xp.where(past_start if below else before_end, 0.0, -np.inf)
+        return xp.where(inside, part.log_total - whole.log_total, outside)
+
+    return log_share
+
+
+def _between(lower: Any, upper: Any) -> Any:
+    """Some number between the bounds."""
+    if lower is not None and upper is not None:
+        return 0.5 * (lower + upper)
+    return upper - 1.0 if lower is None else lower + 1.0
 
 
 @dataclass(frozen=True)

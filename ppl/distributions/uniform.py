@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ppl.distributions.base import DISTRIBUTIONS, Distribution, Parameter, SupportUse
-from ppl.distributions.formulas import scipy_stats
+from ppl.distributions.base import DISTRIBUTIONS, Distribution, NoiseForm, Parameter, SupportUse
+from ppl.distributions.formulas import sampler, scipy_stats
 
 
 def _support(parameters: Mapping[str, Any], sizes: Mapping[str, int]) -> SupportUse:
@@ -27,6 +27,9 @@ def _log_chance(xp: Any, length: Any, low: Any, high: Any) -> Any:
     return xp.where(share > 0, xp.log(inside), -np.inf)
 
 
+_NOISE = NoiseForm(lambda rng, shape: rng.random(shape), lambda xp, noise, low, high: low + (high - low) * noise)
+
+
 DISTRIBUTIONS.register(
     Distribution(
         name="uniform",
@@ -34,8 +37,8 @@ DISTRIBUTIONS.register(
         parameters=(Parameter("low"), Parameter("high")),
         support=_support,
         log_density=_log_density,
-        sample=lambda rng, shape, low, high: rng.uniform(low, high, shape),
-        reparameterised="pathwise",
+        sample=sampler(_NOISE),
+        noise=_NOISE,
         entropy=lambda xp, low, high: xp.log(high - low),
         log_cdf=lambda xp, value, low, high: _log_chance(xp, value - low, low, high),
         log_survival=lambda xp, value, low, high: _log_chance(xp, high - value, low, high),

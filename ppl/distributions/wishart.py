@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from ppl.distributions.base import DISTRIBUTIONS, Distribution, Parameter, fixed_support
-from ppl.distributions.formulas import LOG_PI, scipy_stats
+from ppl.distributions import implicit
+from ppl.distributions.base import DISTRIBUTIONS, Distribution, ExponentialFamily, Parameter, fixed_support
+from ppl.distributions.formulas import LOG_PI, LOG_TWO, scipy_stats
 from ppl.distributions.multi_normal import COVARIANCE, half_log_determinant
 
 
@@ -16,7 +16,7 @@ def _log_normaliser(xp: Any, df: Any, scale: Any) -> Any:
     """Log of the factor both kernels are divided by, less the power of the determinant of `scale`."""
     size = xp.shape(scale)[-1]
     gammas = sum(xp.special.gammaln(0.5 * (df - place)) for place in range(size))
-    return 0.5 * size * df * math.log(2.0) + 0.25 * size * (size - 1) * LOG_PI + gammas
+    return 0.5 * size * df * LOG_TWO + 0.25 * size * (size - 1) * LOG_PI + gammas
 
 
 def _log_density(xp: Any, value: Any, df: Any, scale: Any) -> Any:
@@ -58,6 +58,49 @@ def _inverse_sample(rng: np.random.Generator, shape: tuple[int, ...], df: Any, s
 
 PARAMETERS = (Parameter("df", "positive"), Parameter("scale", "positive_definite", "(n,n)"))
 
+
+def _log_mean_determinant(xp: Any, df: Any, size: int) -> Any:
+    """Mean of the log determinant of a Wishart whose scale is the identity."""
+    return sum(xp.special.digamma(0.5 * (df - place)) for place in range(size)) + size * LOG_TWO
+
+
+def _statistics(xp: Any, value: Any) -> Any:
+    return value, 2.0 * half_log_determinant(xp, value)
+
+
+def _parameters(xp: Any, slope: Any, power: Any) -> Any:
+    return {"df": 2.0 * power + xp.shape(slope)[-1] + 1.0, "scale": xp.linalg.inv(-2.0 * slope)}
+
+
+def _mean_statistics(xp: Any, slope: Any, power: Any) -> Any:
+    df, scale = _parameters(xp, slope, power).values()
+    log_determinant = _log_mean_determinant(xp, df, xp.shape(slope)[-1]) + 2.0 * half_log_determinant(xp, scale)
+    return df[..., None, None] * scale, log_determinant
+
+
+def _family_normaliser(xp: Any, slope: Any, power: Any) -> Any:
+    df, scale = _parameters(xp, slope, power).values()
+    return _log_normaliser(xp, df, scale) + df * half_log_determinant(xp, scale)
+
+
+_EXPONENTIAL = ExponentialFamily(
+    ranks=(2, 0),
+    natural=lambda xp, df, scale: (-0.5 * xp.linalg.inv(scale), 0.5 * (df - xp.shape(scale)[-1] - 1.0)),
+    parameters=_parameters,
+    statistics=_statistics,
+    mean_statistics=_mean_statistics,
+    log_normaliser=_family_normaliser,
+    log_base=lambda xp, value: 0.0 * value[..., 0, 0],
+)
+
+
+def _entropy(xp: Any, df: Any, scale: Any) -> Any:
+    size = xp.shape(scale)[-1]
+    determinants = (size + 1.0) * half_log_determinant(xp, scale)
+    determinants = determinants - 0.5 * (df - size - 1.0) * _log_mean_determinant(xp, df, size)
+    return determinants + 0.5 * size * df + _log_normaliser(xp, df, scale)
+
+
 DISTRIBUTIONS.register(
     Distribution(
         name="wishart",
@@ -66,12 +109,48 @@ DISTRIBUTIONS.register(
         support=fixed_support("positive_definite"),
         log_density=_log_density,
         sample=_sample,
+        implicit=implicit.wishart,
+        entropy=_entropy,
         event="(n,n)",
-        reparameterised="implicit",
+        exponential=_EXPONENTIAL,
         examples=({"df": 5.5, "scale": COVARIANCE},),
         reference=lambda df, scale: scipy_stats().wishart(df, scale),
     )
 )
+
+
+def _inverse_parameters(xp: Any, slope: Any, power: Any) -> Any:
+    return {"df": -2.0 * power - xp.shape(slope)[-1] - 1.0, "scale": -2.0 * slope}
+
+
+def _inverse_mean_statistics(xp: Any, slope: Any, power: Any) -> Any:
+    df, scale = _inverse_parameters(xp, slope, power).values()
+    log_determinant = 2.0 * half_log_determinant(xp, scale) - _log_mean_determinant(xp, df, xp.shape(slope)[-1])
+    return df[..., None, None] * xp.linalg.inv(scale), log_determinant
+
+
+def _inverse_family_normaliser(xp: Any, slope: Any, power: Any) -> Any:
+    df, scale = _inverse_parameters(xp, slope, power).values()
+    return _log_normaliser(xp, df, scale) - df * half_log_determinant(xp, scale)
+
+
+_INVERSE_EXPONENTIAL = ExponentialFamily(
+    ranks=(2, 0),
+    natural=lambda xp, df, scale: (-0.5 * scale, -0.5 * (df + xp.shape(scale)[-1] + 1.0)),
+    parameters=_inverse_parameters,
+    statistics=lambda xp, value: (xp.linalg.inv(value), 2.0 * half_log_determinant(xp, value)),
+    mean_statistics=_inverse_mean_statistics,
+    log_normaliser=_inverse_family_normaliser,
+    log_base=lambda xp, value: 0.0 * value[..., 0, 0],
+)
+
+
+def _inverse_entropy(xp: Any, df: Any, scale: Any) -> Any:
+    size = xp.shape(scale)[-1]
+    determinants = (size + 1.0) * half_log_determinant(xp, scale)
+    determinants = determinants - 0.5 * (df + size + 1.0) * _log_mean_determinant(xp, df, size)
+    return determinants + 0.5 * size * df + _log_normaliser(xp, df, scale)
+
 
 DISTRIBUTIONS.register(
     Distribution(
@@ -81,8 +160,10 @@ DISTRIBUTIONS.register(
         support=fixed_support("positive_definite"),
         log_density=_inverse_log_density,
         sample=_inverse_sample,
+        implicit=implicit.inverse_wishart,
+        entropy=_inverse_entropy,
         event="(n,n)",
-        reparameterised="implicit",
+        exponential=_INVERSE_EXPONENTIAL,
         examples=({"df": 7.5, "scale": COVARIANCE},),
         reference=lambda df, scale: scipy_stats().invwishart(df, scale),
     )

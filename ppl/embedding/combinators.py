@@ -42,6 +42,11 @@ def zero_inflated(distribution: DistributionUse, inflation: Any) -> Distribution
     return _combined("zero_inflated", [distribution], {"inflation": inflation})
 
 
+def hurdle(distribution: DistributionUse, zero: Any) -> DistributionUse:
+    """0 with probability `zero`, otherwise a draw of `distribution`, one of counts, given that it is not 0."""
+    return _combined("hurdle", [distribution], {"zero": zero})
+
+
 def _combined(name: str, distributions: Any, values: dict[str, Any]) -> DistributionUse:
     span = caller_span()
     for each in distributions:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ppl.axes import Axis
 from ppl.constraints import SUPPORTS
 from ppl.embedding.data import Absent
 from ppl.embedding.operand import as_operand
@@ -19,10 +20,12 @@ from ppl.embedding.symbol import Symbol
 from ppl.errors import ModelError
 from ppl.model import DistributionUse, Note, SupportOf, construct
 from ppl.model.expressions import Dim, Expr
-from ppl.model.networks import declare, unknown_activation
-from ppl.model.notes import checked_note
+from ppl.model.networks import HEADS, declare, unknown_activation
+from ppl.model.notes import checked_note, misplaced
+from ppl.model.placement import place
 from ppl.model.ragged import Extent, extent
 from ppl.model.resolve import evaluate
+from ppl.model.streamed import reads_data_alone
 from ppl.source import Span, nearest
 
 
@@ -32,14 +35,16 @@ def sample(
     obs: Any = None,
     *,
     estimator: str | None = None,
+    guide: str | Note | None = None,
     parameterisation: str | None = None,
     notes: Sequence[Note | str] = (),
 ) -> Symbol:
     """A random site: latent, or observed where `obs` is given.
 
     The symbol has the lengths of the enclosing plates, then the event's. `notes` are guide notes, by name
-    (`"noncentered"`, `"point"`, …) or as `ppl.note("lowrank", 3)` where they have arguments; `estimator="score"` and
-    `parameterisation="noncentered"` are short for these. Raises ModelError.
+    (`"noncentered"`, `"point"`, …) or as `ppl.note("lowrank", 3)` where they have arguments; `estimator="score"`
+    (`"pathwise"`, `"implicit"`, `"enumerate"`), `guide="gamma"` and `parameterisation="noncentered"` are short for
+    these. Raises ModelError.
     """
     span = caller_span()
     state = tracing("sample", span)
@@ -50,12 +55,24 @@ def sample(
             f"of type {type(distribution).__name__}", "write e.g. ppl.Normal(0, 1)",
         )  # fmt: skip
     every = [*notes, *(short for short in (estimator, parameterisation) if short is not None)]
+    if isinstance(guide, str):
+        every.append(Note("guide", (guide,), span))
     marks = [checked_note(note, span, obs is not None) for note in every]
+    if isinstance(guide, Note):
+        marks.append(_placed(guide, name, obs is not None, tuple(state.plates)))
     observed = _observed(name, obs, span)
     plates = tuple(state.plates)
     return Symbol.of(
         state.builder.sample(name, distribution, plates, observed, span, marks, positional=True, present=state.guard)
     )
+
+
+def _placed(guide: Note, name: str, observed: bool, plates: Sequence[Axis]) -> Note:
+    """A computed guide at a site, its leading dimensions the plates around. Raises ModelError where it cannot be."""
+    if observed:
+        raise ModelError([misplaced("amortized", "an observed site", guide.span)])
+    head, outputs = guide.arguments
+    return replace(guide, arguments=(head, place(name, [(outputs, 1)], plates, guide.span)[0]))
 
 
 def _observed(name: str, obs: Any, span: Span | None) -> Expr | None:
@@ -64,7 +81,7 @@ def _observed(name: str, obs: Any, span: Span | None) -> Expr | None:
         return None
     where = _argument(span, 2, "obs")
     value = as_operand(obs, where).whole()
-    if not value.type.static:
+    if not (value.type.static or reads_data_alone(value)):
         raise ModelError.of(
             "E114", where, "only data can be observed, this is random", f"to define `{name}`, use ppl.deterministic"
         )
@@ -125,11 +142,12 @@ def _outside_plates(state: Tracing, what: str, span: Span | None) -> None:
         raise ModelError.of("E117", span, f"{what} inside plate `{state.plates[-1].name}`", "give it before the plate")
 
 
-def net(name: str, sizes: Sequence[int], act: str = "relu") -> Callable[[Any], Symbol]:
+def net(name: str, sizes: Sequence[int], act: str = "relu", head: str = "") -> Callable[[Any], Any]:
     """A multilayer perceptron with these lengths of layers, inputs first; its weights are learned parameters.
 
     What is returned takes a vector, or a matrix whose rows are vectors, and gives the outputs of the last layer.
-    `act` is the activation between layers. Raises ModelError.
+    `act` is the activation between layers. With a `head` it is an encoder, the last length being that of the latent
+    (its number of states), and what it gives is a guide: `ppl.sample("z", …, guide=encoder(x))`. Raises ModelError.
     """
     span = caller_span()
     state = tracing("net", span)
@@ -144,14 +162,48 @@ def net(name: str, sizes: Sequence[int], act: str = "relu") -> Callable[[Any], S
     if problems:
         raise ModelError(problems)
     _claim_once(state, f"{name}.weight0", span)
-    network = declare(state.builder, name, [int(size) for size in lengths], act, span=span)
+    _check_head(head, _argument(span, 3, "head"))
+    sized = [int(size) for size in lengths]
+    if head:
+        sized[-1] = HEADS[head](sized[-1])
+    network = declare(state.builder, name, sized, act, head, span)
 
-    def outputs(inputs: Any) -> Symbol:
+    def outputs(inputs: Any) -> Symbol | Note:
         here = caller_span()
         value = replace(as_operand(inputs, here).whole(), span=_argument(here, 0, "inputs"))
-        return Symbol.of(network.apply(value, here))
+        found = Symbol.of(network.apply(value, here, encoding=bool(head)))
+        return _amortised(found, head, here) if head else found
 
     return outputs
+
+
+def amortized(outputs: Any, head: str = "gaussian") -> Note:
+    """A guide whose parameters are computed: `ppl.sample("z", …, guide=ppl.amortized(f(x)))`.
+
+    `outputs` are arrays of learned parameters and data, for each element of the plates a vector: of a latent of n
+    numbers 2 n for the head "gaussian" (means, then log standard deviations of the unconstrained value) and
+    n + n (n + 1) / 2 for "full_gaussian" (a Cholesky factor by rows); logits for "categorical" and "bernoulli". Raises
+    ModelError.
+    """
+    span = caller_span()
+    tracing("amortized", span)
+    _check_head(head or " ", _argument(span, 1, "head"))
+    return _amortised(outputs, head, span)
+
+
+def _amortised(outputs: Any, head: str, span: Span | None) -> Note:
+    return Note("amortized", (head, as_operand(outputs, span).whole()), span)
+
+
+def _check_head(head: str, span: Span | None) -> None:
+    if head and head not in HEADS:
+        near = nearest(head, HEADS)
+        raise ModelError.of(
+            "E318",
+            span,
+            f"no head `{head.strip()}`",
+            f"did you mean `{near}`?" if near else f"there are {', '.join(HEADS)}",
+        )
 
 
 @contextmanager
@@ -188,22 +240,28 @@ class plate:
     """`with plate(name, size) as n:` independent repetitions; `n` is the index, which runs over `start:start + size`.
 
     Inside, an array whose leading dimension has the plate's length stands for its elements, as does `x[n]`. The size
-    may depend on the indices of outer plates, `lengths[s]`: arrays are then padded to the largest, with anything.
+    may depend on the indices of outer plates, `lengths[s]`: arrays are then padded to the largest, with anything. With
+    `subsample` each step of a fit sees so many random elements.
     """
 
-    def __init__(self, name: str, size: int | Symbol, start: int = 0) -> None:
+    def __init__(self, name: str, size: int | Symbol, start: int = 0, subsample: int | None = None) -> None:
         self._span = caller_span()
         self._state = tracing("plate", self._span)
         _check_name(name, self._span)
         _check_whole(name, "start", start, self._span)
         self._name = self._state.scoped(name)
         self._extent = _plate_extent(name, size, int(start), self._span)
+        if subsample is not None:
+            _check_whole(name, "subsample", subsample, self._span)
+        self._subsample = subsample
 
     def __enter__(self) -> Symbol:
         if any(axis.name == self._name for axis in self._state.plates):
             raise ModelError.of("E117", self._span, f"plate `{self._name}` is open already", "give it another name")
         axis = self._state.builder.axis(self._name, self._extent.size, self._extent.start, self._span)
         self._state.plates.append(axis)
+        if self._subsample is not None:
+            self._state.builder.subsample(axis, self._subsample, self._span)
         self._state.present.append(self._extent.present(axis))
         return Symbol.of(construct.axis_index(axis, self._span))
 
@@ -234,8 +292,8 @@ def _check_whole(name: str, what: str, value: Any, span: Span | None) -> None:
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         found = "a random value" if isinstance(value, Symbol) else f"of type {type(value).__name__}"
         raise ModelError.of("E117", where, f"the {what} of plate `{name}` is {found}", "a whole number is expected")
-    if what == "size" and value < 0:
-        raise ModelError.of("E117", where, f"plate `{name}` has size {value}")
+    if value < {"size": 0, "subsample": 1}.get(what, value):
+        raise ModelError.of("E117", where, f"the {what} of plate `{name}` is {value}")
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from ppl.errors import ModelError
 from ppl.functions import UNKNOWN
 from ppl.model import DistributionUse, construct
 from ppl.model import expressions as ex
+from ppl.model.builder import core_sizes, support_of_use
 from ppl.model.expressions import Expr, Type
 from ppl.source import Span
 
@@ -33,7 +34,7 @@ def scan(name: str, step: Callable[[Symbol, Symbol], Any], first: Any, length: i
     with plate(index, length) as t:
         axis = state.plates[-1]
         later = construct.call("greater", [t.expression, construct.constant(axis.start)], span)
-        before = _value_before(state.scoped(name), _dims_of(first), tuple(state.plates), t.expression, later, span)
+        before = _value_before(state.scoped(name), _element(first), tuple(state.plates), t.expression, later, span)
         state.present.append(later)
         try:
             following = step(t, Symbol.of(before))
@@ -49,16 +50,21 @@ def scan(name: str, step: Callable[[Symbol, Symbol], Any], first: Any, length: i
         return deterministic(name, Symbol.of(chosen))
 
 
-def _dims_of(first: Any) -> tuple[ex.Dim, ...]:
-    """The dimensions of one element: those of the first, where that is a value."""
-    return () if isinstance(first, DistributionUse) else as_operand(first, None).whole().type.dims
+def _element(first: Any) -> tuple[tuple[ex.Dim, ...], str]:
+    """The dimensions of one element and the set it lies in, as far as the first tells."""
+    if not isinstance(first, DistributionUse):
+        return as_operand(first, None).whole().type.dims, UNKNOWN
+    sizes = core_sizes(first)
+    dims = tuple(replace(sizes[core], origin=0) for core in first.family.event_dimensions)
+    support = support_of_use(first, {core: dim.size for core, dim in sizes.items()})
+    return dims, support.name
 
 
 def _value_before(
-    name: str, dims: tuple[ex.Dim, ...], plates: tuple[Any, ...], t: Expr, later: Expr, span: Span | None
+    name: str, element: tuple[tuple[ex.Dim, ...], str], plates: tuple[Any, ...], t: Expr, later: Expr, span: Span | None
 ) -> Expr:
     """The series itself, one step back, where there is one."""
-    kind = Type(union([plates]), dims, UNKNOWN, static=False)
+    kind = Type(union([plates]), *element, static=False)
     whole = construct.lift(ex.Value(kind, span, name), plates)
     outer = [construct.axis_index(axis, span) for axis in plates[:-1]]
     back = construct.call("subtract", [t, construct.constant(1)], span)

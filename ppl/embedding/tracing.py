@@ -12,9 +12,11 @@ import numpy as np
 from ppl.embedding.data import Absent, as_data
 from ppl.embedding.spans import byte_offset, caller_span, file_source
 from ppl.embedding.state import CURRENT, Tracing
+from ppl.embedding.streams import streamed_data
 from ppl.errors import DataError, Diagnostic, ModelError
 from ppl.model import Builder, Model
 from ppl.source import Source, Span, nearest
+from ppl.streams import Column
 
 _NAMED = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -55,13 +57,17 @@ def _bind(function: Callable[..., Any], data: Mapping[str, Any], absent: bool) -
     bound = signature.bind_partial()
     for name, parameter in signature.parameters.items():
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            bound.arguments[name] = {key: as_data(key, data[key]) for key in surplus}
+            bound.arguments[name] = {key: _argument(key, data[key]) for key in surplus}
         elif name in data and name in parameters:
-            bound.arguments[name] = as_data(name, data[name])
+            bound.arguments[name] = _argument(name, data[name])
         elif name in parameters and parameter.default is inspect.Parameter.empty:
             bound.arguments[name] = Absent(name)
     bound.apply_defaults()
     return bound
+
+
+def _argument(name: str, value: Any) -> Any:
+    return streamed_data(name, value) if isinstance(value, Column) else as_data(name, value)
 
 
 def _check_complete(

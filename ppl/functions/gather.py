@@ -11,4 +11,4 @@ def take_last(xp: Any, table: Any, index: Any) -> Any:
     """`table[..., index]`: the batch axes of `table` and all axes of the integer array `index` broadcast."""
     batch = tuple(xp.shape(table))[:-1]
     places = [np.arange(size).reshape(size, *(1,) * (len(batch) - 1 - axis)) for axis, size in enumerate(batch)]
-    return table[(*places, index)]
+    return xp.element(table, (*places, index))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from ppl.constraints import SUPPORTS
-from ppl.errors import Diagnostic, ModelError
-from ppl.guides.base import GUIDES, GaussianGuide
-from ppl.guides.discrete import DiscreteFactor, discrete_factor
+from ppl.errors import ModelError
+from ppl.guides.base import GUIDES, GaussianGuide, VectorGuide
+from ppl.guides.closed import ClosedPrior, closed_priors
+from ppl.guides.factors import SiteFactor, site_factor
 from ppl.guides.layout import VectorLayout
 from ppl.model.model import Param
 from ppl.model.plan import Plan
@@ -23,10 +24,14 @@ GAUSSIAN = "gaussian block"
 
 @dataclass(frozen=True)
 class Noise:
-    """What is random in one evaluation: standard normals (draws, dim) and draws of the discrete factors."""
+    """What is random in one evaluation: standard normals (draws, dim) of the Gaussian block, and the noise of each
+    factor, which where there is no noise form is its draws. `batch` has the positions drawn of plates that are seen in
+    parts.
+    """
 
     normal: np.ndarray
-    discrete: Mapping[str, np.ndarray]
+    factors: Mapping[str, np.ndarray] = field(default_factory=dict)
+    batch: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def draws(self) -> int:
@@ -38,7 +43,7 @@ class Guide:
     """The approximating family of one plan. Its parameters are one flat vector, laid out by `parameters`."""
 
     plan: Plan
-    gaussian: GaussianGuide
+    gaussian: VectorGuide
 
     @cached_property
     def layout(self) -> VectorLayout:
@@ -46,30 +51,70 @@ class Guide:
         return VectorLayout.of_sites(self.plan.continuous)
 
     @cached_property
-    def factors(self) -> dict[str, DiscreteFactor]:
-        return {site.name: discrete_factor(site, self.plan.sites[site.name].block) for site in self.plan.scored}
+    def factors(self) -> dict[str, SiteFactor]:
+        return {site.name: site_factor(self.plan, site) for site in self.plan.factored}
 
     @cached_property
     def parameters(self) -> VectorLayout:
-        """The Gaussian's parameters, then each factor's, then the learned points (unconstrained)."""
+        """The Gaussian's parameters, then each factor's (`z:logits`), then the learned points, all unconstrained."""
         shapes: list[tuple[str, tuple[int, ...]]] = [(GAUSSIAN, (self.gaussian.size(self.layout.size),))]
-        shapes += [(name, factor.parameter_shape) for name, factor in self.factors.items()]
+        for name, factor in self.factors.items():
+            shapes += [(entry(name, learned), shape) for learned, shape in factor.parameter_shapes.items()]
         shapes += [(param.name, _point_shape(param)) for param in self.plan.model.params]
         return VectorLayout.of_shapes(shapes)
 
-    def noise(self, rng: np.random.Generator, parameters: np.ndarray, draws: int) -> Noise:
-        """Fresh noise; discrete values are drawn from the factors at the given parameters."""
-        parts = self.parameters.unpack(np, parameters)
-        discrete = {name: factor.sample(rng, parts[name], draws) for name, factor in self.factors.items()}
-        return Noise(rng.standard_normal((draws, self.layout.size)), discrete)
+    def factor_parameters(
+        self,
+        xp: Any,
+        parts: Mapping[str, Any],
+        batch: Mapping[str, np.ndarray],
+        encoded: Mapping[str, Any],
+    ) -> dict[str, dict[str, Any]]:
+        """Parameters of each factor's distribution from the unpacked flat vector.
+
+        `batch` has the positions of plates that a step sees in part, `encoded` the outputs of the networks.
+        """
+        found = {}
+        for name, factor in self.factors.items():
+            if factor.encoded:
+                free = factor.decoded(xp, encoded[name])
+            else:
+                free = {learned: parts[entry(name, learned)] for learned in factor.parameter_shapes}
+                free = dict(factor.at_rows(xp, free, batch))
+            found[name] = factor.parameters(xp, free)
+        return found
+
+    @cached_property
+    def closed(self) -> dict[str, ClosedPrior]:
+        """The sites whose expected log prior has a closed form under this guide."""
+        if not isinstance(self.gaussian, GaussianGuide):
+            return {}
+        return closed_priors(self.plan, self.gaussian.independent)
+
+    def noise(
+        self,
+        rng: np.random.Generator,
+        draws: int,
+        own: Mapping[str, Mapping[str, np.ndarray]],
+        batch: Mapping[str, np.ndarray] | None = None,
+    ) -> Noise:
+        """Fresh noise; of factors without a noise form, draws at the parameters `own` (see `factor_parameters`)."""
+        drawn = {name: factor.noise(rng, own.get(name, {}), draws) for name, factor in self.factors.items()}
+        normal = rng.standard_normal((draws, self.gaussian.noise_size(self.layout.size)))
+        return Noise(normal, drawn, batch or {})
+
+    @property
+    def free(self) -> bool:
+        """Whether no noise depends on the parameters."""
+        return all(factor.free for factor in self.factors.values())
 
     def __str__(self) -> str:
         size, lines = self.layout.size, list[str]()
         if size:
-            lines = [f"{self.gaussian.name} over {size} unconstrained number{'s' * (size != 1)}", *self._layout_table()]
-        for name, factor in self.factors.items():
-            kind, count = self.plan.sites[name].block, math.prod(factor.shape)
-            lines.append(f"scored: {name} ~ {kind}" + (f", {count} independent elements" if count > 1 else ""))
+            lines = [f"{self.gaussian} over {size} unconstrained number{'s' * (size != 1)}", *self._layout_table()]
+        lines += [f"{factor} ({factor.estimator})" for factor in self.factors.values()]
+        if self.closed:
+            lines.append(f"under adam, expected log priors in closed form: {', '.join(self.closed)}")
         if self.plan.enumerated:
             lines.append(f"summed out: {', '.join(site.name for site in self.plan.enumerated)}")
         if self.plan.model.params:
@@ -90,6 +135,11 @@ class Guide:
         ]
 
 
+def entry(site: str, learned: str) -> str:
+    """The name in the flat vector of a learned parameter of a site's factor."""
+    return f"{site}:{learned}"
+
+
 def _formula(support: str) -> str:
     bijection = SUPPORTS[support].bijection
     assert bijection is not None
@@ -103,10 +153,10 @@ def _point_shape(param: Param) -> tuple[int, ...]:
     return support.unconstrained_shape(param.shape)
 
 
-def derive_guide(plan: Plan, name: str) -> Guide:
-    """The guide of that name for a plan.
+def derive_guide(plan: Plan, name: str, **options: int) -> Guide:
+    """The guide of that name for a plan, with options of its own.
 
-    Raises ModelError for a name that is not registered.
+    Raises ModelError for a name that is not registered, or a plan that the guide does not serve.
     """
     if name not in GUIDES:
         near = nearest(name, GUIDES)
@@ -114,15 +164,5 @@ def derive_guide(plan: Plan, name: str) -> Guide:
         raise ModelError.of(
             "E701", None, f"no guide `{name}`", f"did you mean `{near}`?" if near else f"there are {known}"
         )
-    if name == "mean_field":
-        _refuse_groups(plan)
-    return Guide(plan, GUIDES[name])
-
-
-def _refuse_groups(plan: Plan) -> None:
-    """Raises ModelError for notes `@fullrank`: only the full-rank guide has what they ask for."""
-    noted = [(site, note) for site in plan.model.latents for note in site.notes if note.name == "fullrank"]
-    found = "`@fullrank` asks for covariances within a group, which the guide `mean_field` does not have yet"
-    spans = dict.fromkeys(note.span or site.span for site, note in noted)
-    if spans:
-        raise ModelError([Diagnostic("E801", span, found, "use the guide `full_rank`") for span in spans])
+    plan = GUIDES[name].plan_for(plan)
+    return Guide(plan, GUIDES[name].for_plan(plan, **options))

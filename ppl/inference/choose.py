@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from ppl.compiler.hierarchy import HYPER_BLOCK
-from ppl.compiler.parameterise import non_centred
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ppl.compiler.hierarchy import is_hierarchical
+from ppl.compiler.parameterise import adaptable, settled
 from ppl.errors import InferenceError, ModelError
 from ppl.guides import GUIDES, Guide, derive_guide
-from ppl.inference.methods import Method, adam, conditional, exact, full_gaussian, mean_field, non_centred_gaussian
+from ppl.inference.cavi_fit import check_suits
+from ppl.inference.cavi_methods import COORDINATE
+from ppl.inference.family_fit import fit_of, score_matching
+from ppl.inference.gradient_fit import stochastic_gradients
+from ppl.inference.learned import hamiltonian, learned_gaussian
+from ppl.inference.methods import Method, conditional, exact, full_gaussian
 from ppl.model.plan import Plan
 from ppl.source import nearest
 
@@ -14,14 +22,19 @@ FULL_RANK_LIMIT = 1500
 """Above this many continuous unknowns a dense covariance costs more than it tells."""
 CHOSEN = ("auto", "conditional")
 """Guides that are no single family."""
-SECOND_CHANCE_LIMIT = 100
-"""Above this many unknowns a hierarchical model that the conditional guide does not fit is not tried in another way."""
-METHODS = ("auto", "deterministic", "adam")
+DENSE_LIMIT = 100
+"""Above this many unknowns a model of unknown scales is not tried as one Gaussian in learned coordinates."""
+CHAIN_LIMIT = 3000
+"""Above this many unknowns chains take too long."""
+STOCHASTIC = ("stochastic", "adam")
+METHODS = ("auto", "deterministic", "stochastic", "adam", "score_matching", "hamiltonian", *COORDINATE)
 
 
-def choose_guide(plan: Plan, name: str = "auto") -> Guide:
-    """The guide of that name. "auto" and "conditional" are summarised by a full-rank Gaussian where that is
-    affordable.
+def choose_guide(plan: Plan, name: str = "auto", options: Mapping[str, int] | None = None) -> Guide:
+    """The guide of that name, with options of its own. "auto" and "conditional" are summarised by a full-rank Gaussian
+    where that is affordable.
+
+    Raises ModelError for a name that is not known, and InferenceError for a model that is too large for the guide.
     """
     if name not in CHOSEN:
         if name not in GUIDES:
@@ -29,14 +42,17 @@ def choose_guide(plan: Plan, name: str = "auto") -> Guide:
             near = nearest(name, known)
             expected = f"did you mean `{near}`?" if near else f"there are {', '.join(known)}"
             raise ModelError.of("E701", None, f"no guide `{name}`", expected)
-        return derive_guide(plan, name)
+        _check_size(plan, name)
+        return derive_guide(plan, name, **(options or {}))
     guide = derive_guide(plan, "full_rank")
     return guide if guide.layout.size <= FULL_RANK_LIMIT else derive_guide(plan, "mean_field")
 
 
-def is_hierarchical(plan: Plan) -> bool:
-    """Whether the compiler split the latents into hyperparameters and the rest."""
-    return any(site.block == HYPER_BLOCK for site in plan.sites.values())
+def _check_size(plan: Plan, name: str) -> None:
+    most, size = GUIDES[name].most, plan_size(plan)
+    if most is not None and size > most:
+        found = f"the guide `{name}` is for up to {most:,} continuous unknowns, the model has {size:,}"
+        raise InferenceError.of("E704", None, found, "use the guide `low_rank`")
 
 
 def plan_size(plan: Plan) -> int:
@@ -53,11 +69,22 @@ def choose_methods(plan: Plan, guide: str, method: str) -> tuple[Method, ...]:
         raise InferenceError.of("E706", None, "the model has nothing to fit", "write a statement with `~`")
     if method not in METHODS:
         raise InferenceError.of("E704", None, f"no method `{method}`", f"there are {', '.join(METHODS)}")
-    stochastic = bool(plan.scored or plan.model.params)
-    if method == "deterministic" and stochastic:
-        which = plan.scored[0].name if plan.scored else plan.model.params[0].name
-        raise InferenceError.of("E704", None, f"`{which}` needs stochastic gradients", "use method='adam'")
-    if guide == "conditional" and (stochastic or method == "adam" or not is_hierarchical(plan)):
+    if method in COORDINATE:
+        check_suits(plan, guide, method)
+        return (COORDINATE[method].run,) if len(plan.enumerated) < len(plan.model.latents) else (exact,)
+    stochastic = bool(plan.factored or plan.model.params)
+    if guide == "point" and not plan.factored and method in ("auto", "deterministic") and plan.model.params:
+        return (fit_of(guide),)
+    if method == "score_matching" and (stochastic or guide not in ("auto", "full_rank")):
+        found = "score matching fits a full-rank Gaussian"
+        reason = "use method='stochastic'" if stochastic else "use guide='full_rank'"
+        raise InferenceError.of(
+            "E704", None, f"{found}, and not {'this model' if stochastic else f'`{guide}`'}", reason
+        )
+    if method in ("deterministic", "hamiltonian") and stochastic:
+        which = plan.factored[0].name if plan.factored else plan.model.params[0].name
+        raise InferenceError.of("E704", None, f"`{which}` needs stochastic gradients", "use method='stochastic'")
+    if guide == "conditional" and (stochastic or method in STOCHASTIC or not is_hierarchical(plan)):
         raise InferenceError.of(
             "E704",
             None,
@@ -65,15 +92,40 @@ def choose_methods(plan: Plan, guide: str, method: str) -> tuple[Method, ...]:
         )
     if not plan.continuous and not stochastic:
         return (exact,)
-    if method == "adam" or stochastic:
-        return (adam,)
-    if guide == "mean_field":
-        return (mean_field,)
+    if method in STOCHASTIC or stochastic or (method == "auto" and plan.batches):
+        return (stochastic_gradients,)
+    if method == "hamiltonian":
+        return (hamiltonian,)
+    if method == "score_matching":
+        return (score_matching,)
     if guide == "conditional":
         return (conditional,)
     if guide != "auto":
-        return (full_gaussian,)
-    standardised: tuple[Method, ...] = (non_centred_gaussian,) if non_centred(plan) != plan else ()
-    if is_hierarchical(plan):
-        return (conditional, *(standardised if plan_size(plan) <= SECOND_CHANCE_LIMIT else ()))
-    return (*standardised, full_gaussian)
+        return (fit_of(guide),)
+    return ladder(plan, method)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A method of the ladder, and whether it suits a plan."""
+
+    method: Method
+    suits: Callable[[Plan], bool]
+
+
+LADDER: tuple[Step, ...] = (
+    Step(conditional, is_hierarchical),
+    Step(full_gaussian, lambda plan: settled(plan) and not is_hierarchical(plan)),
+    Step(learned_gaussian, lambda plan: bool(adaptable(plan)) and plan_size(plan) <= DENSE_LIMIT),
+    Step(
+        full_gaussian, lambda plan: not is_hierarchical(plan) and not settled(plan) and plan_size(plan) <= DENSE_LIMIT
+    ),
+    Step(hamiltonian, lambda plan: plan_size(plan) <= CHAIN_LIMIT),
+)
+"""What "auto" tries, in order; only `method="auto"` goes on to chains."""
+
+
+def ladder(plan: Plan, method: str) -> tuple[Method, ...]:
+    """The methods that suit a plan without scored sites, never none."""
+    steps = [step.method for step in LADDER if step.suits(plan)]
+    return tuple(step for step in steps if method == "auto" or step is not hamiltonian) or (full_gaussian,)

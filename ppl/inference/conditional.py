@@ -22,6 +22,8 @@ HALF_LOG_TWO_PI = 0.5 * np.log(2.0 * np.pi)
 _NEWTON_STEPS = 60
 _SMALL = 1e-6
 FEWEST_COPIES, FEWEST_CONDITIONALS = 4, 250
+MANY = 8
+"""With more hyperparameters than this, more of their draws and fewer of the rest are made."""
 HEAVY_SHARE = 0.25
 SECONDS = 3.0
 NEWTON = 4.0
@@ -48,13 +50,13 @@ class ConditionalTarget:
         middle = np.zeros(len(hyper))
         # away from the middle, where a coefficient of zero would hide what it couples
         probe = np.random.default_rng(0).uniform(0.2, 0.8, len(hyper))
-        self._pattern = find_pattern(lambda u: self._gradient(np.tile(probe, (len(u), 1)), u), len(self.rest))
+        self.pattern = find_pattern(lambda u: self._gradient(np.tile(probe, (len(u), 1)), u), len(self.rest))
         self._warm = self._newton(middle[None], np.zeros((1, len(self.rest))))[0][0]
 
     @property
     def groups(self) -> int:
         """Gradients that one Hessian takes, besides the one at the point itself."""
-        return len(self._pattern.shifts)
+        return len(self.pattern.shifts)
 
     def rows(self, h: np.ndarray, u: np.ndarray) -> np.ndarray:
         """Full vectors from their two parts."""
@@ -62,9 +64,10 @@ class ConditionalTarget:
         rows[:, self.hyper], rows[:, self.rest] = h, u
         return rows
 
-    def blocks(self, h: np.ndarray) -> list[np.ndarray]:
-        """Rows of h in parts whose Hessians fit into memory."""
-        size = max(1, _MEMORY // max(self.groups * self.target.dim, self._pattern.storage))
+    def blocks(self, h: np.ndarray, most: int | None = None) -> list[np.ndarray]:
+        """Rows of h in parts whose Hessians fit into memory, of `most` rows at most."""
+        size = max(1, _MEMORY // max(self.groups * self.target.dim, self.pattern.storage))
+        size = size if most is None else min(size, most)
         return [h[i : i + size] for i in range(0, len(h), size)]
 
     def at(self, h: np.ndarray) -> Conditional:
@@ -76,6 +79,13 @@ class ConditionalTarget:
     def marginal(self, h: np.ndarray) -> np.ndarray:
         """Laplace marginal log densities of rows of h: (rows,)."""
         return np.concatenate([self.at(part).marginal for part in self.blocks(h)])
+
+    def is_gaussian(self, h: np.ndarray) -> bool:
+        """Whether u is exactly Gaussian given this h (dh,), as far as its precision at two points tells."""
+        found = self.at(h[None])
+        moved = found.modes + found.factor.backward(np.ones_like(found.modes))
+        other = self._factor(h[None], moved, self._gradient(h[None], moved))
+        return bool(np.allclose(found.factor.log_det, other.log_det, rtol=0.0, atol=1e-3))
 
     def recentre(self, h: np.ndarray) -> None:
         """Start later Newton iterations from the conditional mode at this h (dh,)."""
@@ -131,11 +141,11 @@ class ConditionalTarget:
         One-sided: the weights are taken against the Gaussian that is used, so its last digits do not matter.
         """
         step = 1e-4 * (1.0 + np.abs(u))
-        shifts = self._pattern.shifts
+        shifts = self.pattern.shifts
         points = (u[:, None] + shifts[None] * step[:, None, :]).reshape(-1, u.shape[1])
         moved = self._gradient(np.repeat(h, len(shifts), axis=0), points).reshape(len(h), len(shifts), -1)
         with np.errstate(invalid="ignore"):
-            return factorise(self._pattern, moved - gradient[:, None], step)
+            return factorise(self.pattern, moved - gradient[:, None], step)
 
 
 def _settled(factor: BorderedFactor, gradient: np.ndarray) -> bool:
@@ -153,6 +163,11 @@ class ConditionalFit:
     mode: np.ndarray
 
 
+def hyper_starts(dim: int, rng: np.random.Generator) -> np.ndarray:
+    """Points at which a search over hyperparameters may begin: the middle, and some around it."""
+    return np.concatenate([np.zeros((1, dim)), rng.uniform(-2.0, 2.0, (7, dim))])
+
+
 def fit_conditional(
     conditional: ConditionalTarget, starts: np.ndarray, rng: np.random.Generator, draws: int
 ) -> ConditionalFit:
@@ -160,14 +175,14 @@ def fit_conditional(
     mode, factor = _hyper_mode(conditional, starts)
     conditional.recentre(mode)
     first = Proposal(mode, factor, DF)
-    count = _affordable(conditional, first, rng, draws // FEWEST_COPIES)
+    count = _affordable(conditional, first, rng, draws // (FEWEST_COPIES if len(mode) <= MANY else 2))
     hyper, proposal = adapt(
         conditional.marginal,
         first,
         rng,
         rounds=4,
         draws=min(count, 1000 * len(mode)),
-        strata=3 if len(mode) <= 8 else 1,
+        strata=3 if len(mode) <= MANY else 1,
     )
     copies = 2 * max(1, draws // (2 * count))
     h = proposal.draw(rng, count)

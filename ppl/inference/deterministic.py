@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ppl.inference.importance import Mixture, Proposal, Weighted, adapt, nearest_mode, weigh
-from ppl.inference.mean_field_fit import LinearResponse, Whitening, fit_mean_field
+from ppl.inference.improper import boundless
+from ppl.inference.mean_field_fit import LinearResponse, Whitening, fit_mean_field, paired_draws, whiten
 from ppl.inference.mode import Mode, find_mode
+from ppl.inference.parameterisation import Learned
 from ppl.inference.progress import Progress
 from ppl.inference.target import Target
 
@@ -30,7 +32,8 @@ SEPARATION, FAINT = 4.0, 12.0
 class GaussianFit:
     """A whitened mean field with its linear response, and the importance sample that corrects it.
 
-    `modes` are the separate modes found, the best first; `shares` their weights in the posterior.
+    `modes` are the separate modes found, the best first; `shares` their weights in the posterior. Where there are
+    `faults` the posterior is improper, and only the curvature at the first mode was looked at.
     """
 
     modes: tuple[Mode, ...]
@@ -39,14 +42,29 @@ class GaussianFit:
     gaussian: Proposal
     plain: Weighted
     weighted: Weighted
+    faults: tuple[str, ...] = ()
 
 
-def fit_gaussian(target: Target, starts: np.ndarray, rng: np.random.Generator, bar: Progress) -> GaussianFit:
-    """Fit the target from the given starting points (starts, dim), the best first."""
+def fit_gaussian(
+    target: Target, starts: np.ndarray, rng: np.random.Generator, bar: Progress, learned: Learned | None = None
+) -> GaussianFit:
+    """Fit the target from the given starting points (starts, dim), the best first.
+
+    Mean field begins at the best mode, and at a `learned` mean field too where there is one.
+    """
     bar.say("finding modes")
     modes = separate_modes([find_mode(target, start) for start in starts])
+    faults = boundless(target, modes[0])
+    if faults:
+        response = curvature_alone(modes[0])
+        gaussian = Proposal(response.mean, _factor(response, modes[0]))
+        plain = weigh(target.log_density, gaussian, rng, FEWEST_DRAWS)
+        return GaussianFit(tuple(modes[:1]), (1.0,), response, gaussian, plain, plain, faults)
     bar.say("mean field")
     response = respond(target, modes[0].whitening, rng)
+    if learned is not None:
+        around = averaged_whitening(target, learned.mean, learned.sd, rng)
+        response = max(response, respond(target, around, rng), key=_bound)
     bar.say("importance weights")
     gaussian = Proposal(response.mean, _factor(response, modes[0]))
     draws = affordable_draws(target)
@@ -63,6 +81,14 @@ def fit_gaussian(target: Target, starts: np.ndarray, rng: np.random.Generator, b
     return GaussianFit(tuple(modes), tuple(shares), response, gaussian, plain, weighted)
 
 
+def curvature_alone(mode: Mode) -> LinearResponse:
+    """What the curvature at a mode says, where an improper posterior is not worth more."""
+    factor = np.nan_to_num(mode.whitening.factor, posinf=1e9, neginf=-1e9)
+    covariance = factor @ factor.T
+    sd = np.sqrt(np.diag(covariance))
+    return LinearResponse(mode.vector, covariance, sd, np.inf, False, -np.inf, np.array([mode.value]))
+
+
 def respond(target: Target, whitening: Whitening, rng: np.random.Generator) -> LinearResponse:
     """Mean field in the whitened coordinates; more draws where the first few leave the mean uncertain."""
     for pairs in PAIRS:
@@ -72,9 +98,21 @@ def respond(target: Target, whitening: Whitening, rng: np.random.Generator) -> L
     return response
 
 
+def averaged_whitening(target: Target, mean: np.ndarray, sd: np.ndarray, rng: np.random.Generator) -> Whitening:
+    """Coordinates from the Hessian averaged over draws around a mean, where that at one point says little."""
+    draws = mean + sd * paired_draws(rng, PAIRS[0], len(mean))
+    hessian = target.hessians(draws, 1e-3 * sd).mean(axis=0)
+    return whiten(mean, hessian) if np.all(np.isfinite(hessian)) else Whitening(mean, np.diag(sd))
+
+
+def _bound(response: LinearResponse) -> float:
+    """The ELBO, where a maximum was found."""
+    return response.elbo if response.sound and np.isfinite(response.elbo) else -np.inf
+
+
 def separate_modes(found: list[Mode]) -> list[Mode]:
     """One mode from each cluster, by Laplace evidence, without those that carry no weight; never none."""
-    ranked = sorted(found, key=lambda mode: -_rank(mode))
+    ranked = sorted(found, key=lambda mode: (not mode.found, -_rank(mode)))
     kept: list[Mode] = []
     for mode in ranked:
         if kept and (not mode.found or _rank(mode) < _rank(kept[0]) - FAINT):

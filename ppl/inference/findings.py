@@ -9,8 +9,6 @@ from ppl.inference.deterministic import GaussianFit
 from ppl.inference.mean_field_fit import LinearResponse
 from ppl.inference.mode import Mode
 
-FAR = 200.0
-"""Unconstrained coordinates of this size, e^200 on a log scale, are no part of a proper posterior."""
 NARROW, FAR_TOO_NARROW = 1.1, 5.0
 """Linear-response sds against those of mean field: from where on it is a problem, and a fault."""
 FELT = 0.005
@@ -26,19 +24,9 @@ def ending(mode: Mode, response: LinearResponse) -> tuple[bool, str]:
     return True, "the gradient vanished"
 
 
-def runaways(guide: Guide, mean: np.ndarray, sd: np.ndarray) -> tuple[str, ...]:
-    """Faults: sites that a posterior with these moments (dim,) in unconstrained space takes to the end of their range.
-
-    Where nothing holds a scale, its posterior reaches to the largest and smallest numbers of the computer, and is flat
-    and well behaved up to there.
-    """
-    faults = []
-    for entry in guide.layout.entries:
-        reach = np.abs(mean) + 2.0 * sd
-        inside = bool(np.all(reach[entry.start : entry.stop] < FAR))
-        if not inside and guide.plan.sites[entry.name].bijection != "real":
-            faults.append(f"`{entry.name}` runs off to the end of its range: its posterior is improper, or nearly so")
-    return tuple(faults)
+def merged(*findings: tuple[str, ...]) -> tuple[str, ...]:
+    """All of them, each once."""
+    return tuple(dict.fromkeys(finding for part in findings for finding in part))
 
 
 def search_problems(mode: Mode, response: LinearResponse) -> tuple[str, ...]:

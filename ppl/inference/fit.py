@@ -11,16 +11,24 @@ from typing import Any
 import numpy as np
 
 from ppl.backends import get_backend
+from ppl.errors import InferenceError
+from ppl.inference.cavi_methods import COORDINATE
 from ppl.inference.choose import choose_guide, choose_methods
 from ppl.inference.discrete import draw_enumerated
-from ppl.inference.methods import Task, check_options
-from ppl.inference.outcome import Outcome
+from ppl.inference.family_fit import family_options
+from ppl.inference.gradient_fit import check_options
+from ppl.inference.ladder import climb
+from ppl.inference.methods import Task
 from ppl.inference.progress import Progress
 from ppl.inference.result import InferenceResult
 from ppl.inference.verdict import judge
 from ppl.model.plan import Plan
+from ppl.model.streamed import streamed_axis
 from ppl.numeric import NUMPY
 from ppl.runtime import Executor
+
+SECONDS = 60.0
+"""Of estimated work, after which no further method is begun."""
 
 
 @np.errstate(all="ignore")
@@ -33,31 +41,35 @@ def run_fit(
     draws: int = 4000,
     progress: bool | None = None,
     options: Mapping[str, Any] | None = None,
+    backend: str = "autograd",
 ) -> InferenceResult:
     """Fit a plan to its data; see `ppl.program.Program.fit`.
 
-    Where several methods apply they are tried in order until one can be used; the best is kept.
+    Where several methods apply they are tried in order until one is trusted; the best is kept. The option `seconds`
+    says how much work may be spent before no further one is begun, told from the size of the model and not by a clock.
     """
     began = time.perf_counter()
-    chosen = choose_guide(plan, guide)
+    options = dict(options or {})
+    shown = "mean_field" if method in COORDINATE and guide == "auto" else guide
+    chosen = choose_guide(plan, shown, family_options(shown, options))
+    plan = chosen.plan
+    if method == "auto" and "objective" in options:
+        method = "stochastic"
     methods = choose_methods(plan, guide, method)
-    check_options(methods, options or {})
-    best: Outcome | None = None
+    seconds = _seconds(options.pop("seconds", SECONDS))
+    if method in COORDINATE:
+        COORDINATE[method].options(options)
+    else:
+        check_options(methods, method, options)
     with Progress(progress) as bar:
-        task = Task(plan, data, chosen, get_backend(), seed, draws, bar, dict(options or {}))
-        for run in methods:
-            outcome = run(task)
-            if best is None or _better(outcome, best):
-                best = outcome
-            if judge(plan, best)[0].level != "not trusted":
-                break
-    assert best is not None
+        task = Task(plan, data, chosen, get_backend(backend), seed, draws, bar, options, seconds)
+        best, rungs = climb(task, methods)
     if best.plan is not None:
         plan, chosen = best.plan, replace(chosen, plan=best.plan)
     verdict, evidence = judge(plan, best)
     parts = chosen.parameters.unpack(np, best.parameters)
     points = {name: np.asarray(value) for name, value in Executor(plan, data, NUMPY).points(parts).items()}
-    discrete = draw_enumerated(plan, data, np.random.default_rng([seed, 1]), {**best.values, **points}, best.count)
+    discrete = _discrete(plan, data, seed, {**best.values, **points}, best.count)
     bounds = best.ratios if best.bounds is None else best.bounds
     finite = bounds[np.isfinite(bounds)]
     return InferenceResult(
@@ -80,11 +92,22 @@ def run_fit(
         seed=seed,
         draws=draws,
         notes=best.notes,
+        rungs=rungs,
+        corrections=best.corrections,
     )
 
 
-def _better(one: Outcome, other: Outcome) -> bool:
-    """Lower k-hat, or where both are beyond use the one that converged."""
-    if min(one.khat, other.khat) > 1.0:
-        return one.converged and not other.converged
-    return one.khat < other.khat
+def _discrete(
+    plan: Plan, data: Mapping[str, Any], seed: int, values: Mapping[str, Any], draws: int
+) -> dict[str, np.ndarray]:
+    """Draws of the enumerated sites; none where data are read row by row."""
+    if streamed_axis(plan.model) is not None:
+        return {}
+    return draw_enumerated(plan, data, np.random.default_rng([seed, 1]), values, draws)
+
+
+def _seconds(value: Any) -> float:
+    """Raises InferenceError for what is no positive number."""
+    if not isinstance(value, int | float) or not value > 0:
+        raise InferenceError.of("E703", None, f"seconds is {value!r}", "it must be a positive number")
+    return float(value)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ppl.inference.psis import psis, threshold
+from ppl.inference.psis import log_mean_weight, psis, threshold
 
 HALF_LOG_TWO_PI = 0.5 * np.log(2.0 * np.pi)
 
@@ -102,8 +102,7 @@ class Weighted:
 
     @property
     def log_evidence(self) -> float:
-        top = self.log_ratios.max()
-        return float(top + np.log(np.mean(np.exp(self.log_ratios - top))))
+        return log_mean_weight(self.log_ratios)
 
     @property
     def good(self) -> bool:
@@ -154,18 +153,18 @@ def adapt(
 
     A proposal is a Student-t with a wider one behind it; with `strata` above 1 the draws are cut along their longest
     axis and each part gets its own, which follows a skewed density; with several `modes` they are parted by the
-    nearest one. The round with the most effective draws wins;
-    it stops early when the effective number no longer grows.
+    nearest one. The round with the most effective draws wins, if there are any among those whose weights can be relied
+    on; it stops early when the effective number no longer grows.
     """
     best = weigh(log_density, first, rng, draws)
     winner, last = first, best
     for _ in range(rounds):
-        following = _matched(last, strata, modes)
+        following = matched(last, strata, modes)
         if following is None:
             break
         last = weigh(log_density, following, rng, draws)
         grown = last.effective > 1.05 * best.effective
-        if last.effective > best.effective:
+        if (last.good, last.effective) > (best.good, best.effective):
             best, winner = last, following
         if not grown:
             break
@@ -176,7 +175,7 @@ DF = 6.0
 WIDE_SHARE, WIDENING = 0.1, 2.5
 
 
-def _matched(weighted: Weighted, strata: int, modes: Sequence[Proposal]) -> Mixture | None:
+def matched(weighted: Weighted, strata: int, modes: Sequence[Proposal]) -> Mixture | None:
     """Student-t components with the moments of the weighted rows, or of each part of them, and a wide one behind."""
     rows, weights = weighted.rows, np.exp(weighted.log_weights)
     dim = rows.shape[1]

@@ -2,51 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ppl.backends import Backend
 from ppl.compiler.hierarchy import HYPER_BLOCK
-from ppl.compiler.parameterise import non_centred
-from ppl.errors import InferenceError
-from ppl.guides import GUIDES, Guide
+from ppl.guides import Guide
 from ppl.guides.derived import GAUSSIAN
-from ppl.inference.conditional import ConditionalTarget, fit_conditional
-from ppl.inference.deterministic import affordable_draws, fit_gaussian, respond
+from ppl.inference.conditional import ConditionalTarget, fit_conditional, hyper_starts
+from ppl.inference.corrections import corrections
+from ppl.inference.deterministic import affordable_draws, curvature_alone, fit_gaussian, respond
 from ppl.inference.findings import (
     FAR_TOO_NARROW,
     NARROW,
     ending,
     gaussian_problems,
+    merged,
     mode_notes,
-    runaways,
     search_problems,
     too_narrow,
 )
-from ppl.inference.importance import Proposal, Weighted, restricted, weigh
+from ppl.inference.importance import Proposal, restricted, weigh
+from ppl.inference.improper import boundless, runaways
 from ppl.inference.mean_field_fit import LinearResponse, Whitening
 from ppl.inference.mode import Mode, find_mode
 from ppl.inference.outcome import Outcome
+from ppl.inference.parameterisation import Learned
 from ppl.inference.progress import Progress
-from ppl.inference.psis import psis
-from ppl.inference.start import finite_starts, initial_parameters
-from ppl.inference.stochastic import AdamOptions, ElboObjective, minimise
+from ppl.inference.start import finite_starts, varied_starts
 from ppl.inference.target import Target
+from ppl.inference.units import UnitsTarget
+from ppl.inference.unitwise import fit_units, start_of
+from ppl.model import expressions as ex
 from ppl.model.plan import Plan
-from ppl.numeric import NUMPY
-from ppl.objectives.elbo import elbo_draws
-from ppl.runtime import Executor, cost_values
 
-STARTS, MANY = 6, 60
+STARTS, MANY = 8, 60
 CONDITIONAL_DRAWS = 16_000
+MOST_SHARED = 20
+"""Unknowns that local units may share for those to be integrated out: in more dimensions weights are too uneven."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What every method is given."""
+    """What every method is given.
+
+    `seconds` of estimated work are left, `previous` are the outcomes of the methods before, the latest last; `start` is
+    a mean-field guide to begin from, where there is one. The `last` method must have an outcome.
+    """
 
     plan: Plan
     data: Mapping[str, Any]
@@ -56,9 +62,13 @@ class Task:
     draws: int
     bar: Progress
     options: Mapping[str, Any]
+    seconds: float = math.inf
+    previous: tuple[Outcome, ...] = ()
+    start: Learned | None = None
+    last: bool = True
 
 
-Method = Callable[[Task], Outcome]
+Method = Callable[[Task], Outcome | None]
 
 
 def exact(task: Task) -> Outcome:
@@ -81,12 +91,22 @@ def exact(task: Task) -> Outcome:
     )
 
 
+def _starts(task: Task, target: Target, rng: np.random.Generator) -> np.ndarray:
+    """Where to look for modes. Far from the best places only where one density is quick: not step after step."""
+    if target.dim > MANY:
+        return finite_starts(task.plan, task.data, task.guide, rng, 2)
+    inputs = [part for statement in task.plan.model.statements for part in statement.inputs]
+    if any(isinstance(node, ex.Solution | ex.Recurrence) for node in ex.walk(*inputs)):
+        return finite_starts(task.plan, task.data, task.guide, rng, 3)
+    return varied_starts(task.plan, task.data, task.guide, rng, STARTS)
+
+
 def full_gaussian(task: Task) -> Outcome:
     """Whitened mean field with linear response, importance-corrected."""
     rng = np.random.default_rng(task.seed)
     target = Target(task.plan, task.data, task.guide, task.backend)
-    starts = finite_starts(task.plan, task.data, task.guide, rng, STARTS if target.dim <= MANY else 2)
-    fit = fit_gaussian(target, starts, rng, task.bar)
+    starts = _starts(task, target, rng)
+    fit = fit_gaussian(target, starts, rng, task.bar, task.start)
     best = fit.weighted if fit.weighted.khat <= fit.plain.khat or fit.weighted.good else fit.plain
     corrected = best.good or best.effective > 0.05 * len(best.rows)
     rows = best.rows if corrected else fit.plain.rows
@@ -94,7 +114,7 @@ def full_gaussian(task: Task) -> Outcome:
     converged, stopped = ending(fit.modes[0], fit.response)
     return Outcome(
         method="deterministic",
-        parameters=_gaussian_parameters(task.guide, fit.gaussian),
+        parameters=gaussian_parameters(task.guide, fit.gaussian),
         values=target.values(rows),
         log_weights=best.log_weights if corrected else None,
         ratios=fit.plain.log_ratios,
@@ -105,17 +125,12 @@ def full_gaussian(task: Task) -> Outcome:
         steps=target.evaluations,
         converged=converged,
         stopped=stopped,
-        faults=runaways(task.guide, mean, np.sqrt(np.diag(covariance))),
+        faults=merged(fit.faults, runaways(task.guide, mean, np.sqrt(np.diag(covariance)))),
         problems=gaussian_problems(fit),
         notes=mode_notes(fit),
+        rows=rows,
+        spent=target.spent,
     )
-
-
-def non_centred_gaussian(task: Task) -> Outcome:
-    """`full_gaussian` in coordinates in which sites of unknown scale are standardised."""
-    plan = non_centred(task.plan)
-    outcome = full_gaussian(replace(task, plan=plan, guide=replace(task.guide, plan=plan)))
-    return replace(outcome, plan=plan, method="deterministic, non-centred")
 
 
 def mean_field(task: Task) -> Outcome:
@@ -123,7 +138,7 @@ def mean_field(task: Task) -> Outcome:
     rng = np.random.default_rng(task.seed)
     target = Target(task.plan, task.data, task.guide, task.backend)
     start = finite_starts(task.plan, task.data, task.guide, rng, 1)[0]
-    mode, response = _independent(target, start, rng)
+    mode, response, improper = _independent(target, start, rng)
     proposal = Proposal(response.mean, np.diag(response.raw_sd))
     sample = weigh(target.log_density, proposal, rng, max(task.draws, affordable_draws(target)))
     ratio, said = too_narrow(task.guide, response)
@@ -141,47 +156,71 @@ def mean_field(task: Task) -> Outcome:
         steps=target.evaluations,
         converged=response.sound,
         stopped="the gradient vanished" if response.sound else "no maximum was found",
-        faults=runaways(task.guide, response.mean, response.raw_sd) + (said_as if ratio > FAR_TOO_NARROW else ()),
+        faults=merged(improper, runaways(task.guide, response.mean, response.raw_sd))
+        + (said_as if ratio > FAR_TOO_NARROW else ()),
         problems=search_problems(mode, response) + (said_as if NARROW < ratio <= FAR_TOO_NARROW else ()),
         notes=said_as if ratio <= NARROW else (),
+        rows=sample.rows,
+        corrections=corrections(target, response),
+        spent=target.spent,
     )
 
 
-def _independent(target: Target, start: np.ndarray, rng: np.random.Generator) -> tuple[Mode, LinearResponse]:
-    """Mean field from the mode's scales and from unit scales at the start; the better one.
+def _independent(
+    target: Target, start: np.ndarray, rng: np.random.Generator
+) -> tuple[Mode, LinearResponse, tuple[str, ...]]:
+    """Mean field from the mode's scales and from unit scales at the start; the better one. Faults where it is improper.
 
     The joint mode of a hierarchical model is no place to begin, and often there is none.
     """
     mode = find_mode(target, start)
+    faults = boundless(target, mode)
+    if faults:
+        return mode, curvature_alone(mode), faults
     precision = np.diag(np.linalg.inv(mode.whitening.factor @ mode.whitening.factor.T))
     begin = [Whitening(start, np.eye(target.dim))]
     if mode.found:
         begin.insert(0, Whitening(mode.vector, np.diag(1.0 / np.sqrt(precision))))
     found = [respond(target, whitening, rng) for whitening in begin]
-    return mode, max(found, key=lambda response: response.elbo if np.isfinite(response.elbo) else -np.inf)
+    return mode, max(found, key=lambda response: response.elbo if np.isfinite(response.elbo) else -np.inf), ()
 
 
-def conditional(task: Task) -> Outcome:
-    """The guide of hierarchical models: hyperparameters, and the rest given them."""
+def conditional(task: Task) -> Outcome | None:
+    """The guide of hierarchical models: hyperparameters, and the rest given them.
+
+    Where the rest has many local units that are not Gaussian, each of those is integrated out by itself. Where those
+    share too many unknowns for that, there is no outcome unless this is the last method.
+    """
     rng = np.random.default_rng(task.seed)
     target = Target(task.plan, task.data, task.guide, task.backend)
     hyper = np.concatenate(
         [np.arange(e.start, e.stop) for e in task.guide.layout.entries if task.plan.sites[e.name].block == HYPER_BLOCK]
     )
     split = ConditionalTarget(target, hyper)
-    starts = np.concatenate([np.zeros((1, len(hyper))), rng.uniform(-2.0, 2.0, (7, len(hyper)))])
-    fit = fit_conditional(split, starts, rng, CONDITIONAL_DRAWS)
-    sample = fit.weighted
+    apart = None
+    if not split.is_gaussian(np.zeros(len(hyper))):
+        shared, point, scale = start_of(split, rng)
+        apart = UnitsTarget.of(target, shared, task.plan, task.data, rng)
+    if apart is not None and len(shared) > MOST_SHARED:
+        if not task.last:
+            return None
+        apart = None
+    if apart is None:
+        sample = fit_conditional(split, hyper_starts(len(hyper), rng), rng, CONDITIONAL_DRAWS).weighted
+        effective = sample.effective
+    else:
+        sample = fit_units(apart, point, scale, rng)
+        effective = sample.effective / sample.copies
     bounds = restricted(sample.log_ratios)
     mean, covariance = sample.moments()
     return Outcome(
-        method="conditional",
-        parameters=_gaussian_parameters(task.guide, _moment_matched(sample)),
+        method="conditional" if apart is None else "conditional, unit by unit",
+        parameters=gaussian_parameters(task.guide, moment_matched(sample.rows, np.exp(sample.log_weights))),
         values=target.values(sample.rows),
         log_weights=sample.log_weights,
         ratios=sample.log_ratios,
         khat=sample.khat,
-        effective=sample.effective,
+        effective=effective,
         log_evidence=sample.log_evidence if sample.good else None,
         history=np.array([bounds.mean()]),
         steps=target.evaluations,
@@ -190,93 +229,19 @@ def conditional(task: Task) -> Outcome:
         faults=runaways(task.guide, mean, np.sqrt(np.diag(covariance))),
         bounds=bounds,
         independent=len(sample.rows) // sample.copies,
+        rows=sample.rows,
+        spent=target.spent,
     )
 
 
-def _moment_matched(sample: Weighted) -> Proposal:
-    """The Gaussian with the moments of a weighted sample."""
-    mean, covariance = sample.moments()
+def moment_matched(rows: np.ndarray, weights: np.ndarray | None = None) -> Proposal:
+    """The Gaussian with the moments of rows (draws, dim), by their weights where there are any."""
+    mean, covariance = np.average(rows, axis=0, weights=weights), np.cov(rows.T, aweights=weights, ddof=0)
+    covariance = covariance.reshape(len(mean), len(mean))
     jitter = 1e-9 * np.diag(np.diag(covariance)) + 1e-300 * np.eye(len(mean))
     return Proposal(mean, np.linalg.cholesky(covariance + jitter))
 
 
-def _gaussian_parameters(guide: Guide, proposal: Proposal) -> np.ndarray:
-    """Parameters of the guide's Gaussian nearest to a proposal: its own covariance, or its variances alone."""
-    family = guide.gaussian
-    if family is GUIDES["full_rank"]:
-        gaussian = family.from_cholesky(proposal.mean, proposal.factor)  # type: ignore[attr-defined]
-    else:
-        gaussian = family.initial(proposal.mean, np.sqrt(np.sum(proposal.factor**2, axis=1)))
-    return guide.parameters.pack({GAUSSIAN: gaussian})
-
-
-def adam(task: Task) -> Outcome:
-    """Stochastic gradients of the ELBO, for scored sites and learned parameters or by request."""
-    rng = np.random.default_rng(task.seed)
-    plain = Executor(task.plan, task.data, NUMPY)
-    objective = ElboObjective(Executor(task.plan, task.data, task.backend.xp), task.guide, task.backend)
-    start = _around(task, plain, rng)
-    found = minimise(objective, task.guide, start, rng, adam_options(task.options), task.bar)
-    values, ratios = _drawn(task.guide, plain, found.parameters, rng, task.draws)
-    _, khat = psis(ratios)
-    return Outcome(
-        method="adam",
-        parameters=found.parameters,
-        values=values,
-        log_weights=None,
-        ratios=ratios,
-        khat=khat,
-        effective=float(task.draws),
-        log_evidence=None,
-        history=found.history,
-        steps=len(found.history),
-        converged=found.converged,
-        stopped=found.stopped,
-    )
-
-
-def adam_options(options: Mapping[str, Any]) -> AdamOptions:
-    """Checked options. Raises InferenceError for one that is not known."""
-    known = AdamOptions.__dataclass_fields__
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise InferenceError.of("E703", None, f"unknown option {', '.join(unknown)}", f"adam takes {', '.join(known)}")
-    for name, value in options.items():
-        if value <= 0:
-            raise InferenceError.of("E703", None, f"{name} is {value}", "it must be positive")
-    return AdamOptions(**options)
-
-
-def check_options(methods: Sequence[Method], options: Mapping[str, Any]) -> None:
-    """Only adam takes options. Raises InferenceError for one that would be passed over."""
-    if options and adam not in methods:
-        found = f"{', '.join(sorted(options))}: a deterministic fit takes no options"
-        raise InferenceError.of(
-            "E703", None, found, f"method='adam' takes {', '.join(AdamOptions.__dataclass_fields__)}"
-        )
-    adam_options(options)
-
-
-def _around(task: Task, plain: Executor, rng: np.random.Generator) -> np.ndarray:
-    """Guide parameters around the best of a few finite starting points."""
-    mean = finite_starts(task.plan, task.data, task.guide, rng, 1)[0]
-    parts = task.guide.parameters.unpack(np, initial_parameters(task.guide, plain, rng))
-    parts[GAUSSIAN] = task.guide.gaussian.initial(mean, np.full(len(mean), 0.1))
-    return task.guide.parameters.pack(parts)
-
-
-def _drawn(
-    guide: Guide, plain: Executor, parameters: np.ndarray, rng: np.random.Generator, draws: int
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Values of the latents and log p(x, z) - log q(z), for draws of the guide.
-
-    The entropy in the bounds is minus log q of a draw, but for the noise that made it: (dim - |noise|^2) / 2. Solving
-    for that noise again would lose all digits where the Gaussian is narrow in one direction and wide in another.
-    """
-    noise = guide.noise(rng, parameters, draws)
-    with np.errstate(all="ignore"):
-        trace = plain.trace(guide, parameters, noise)
-        bounds = np.broadcast_to(elbo_draws(NUMPY, trace, cost_values(guide.plan, trace)), (draws,))
-    ratios = bounds - 0.5 * np.sum(1.0 - noise.normal**2, axis=1)
-    values = {name: np.asarray(record.value) for name, record in trace.records.items() if record.value is not None}
-    return values, ratios
+def gaussian_parameters(guide: Guide, proposal: Proposal) -> np.ndarray:
+    """The guide's parameters nearest to a proposal."""
+    return guide.parameters.pack({GAUSSIAN: guide.gaussian.near(proposal.mean, proposal.factor)})

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ppl.inference.result import Correction
 from ppl.model.plan import Plan
 
 
@@ -39,8 +40,23 @@ class Outcome:
     """What the ELBO is the mean of, where it is not the ratios."""
     independent: int = 0
     """How many independent draws the weights rest on; 0 where it is their number."""
+    rows: np.ndarray | None = None
+    """The draws in unconstrained coordinates (draws, dim), those of `plan` where it is set."""
+    rhat: float | None = None
+    """How far Markov chains agree, where the draws are theirs: then `khat` is the guide's and does not judge them."""
+    unchecked: str = ""
+    """Why importance weights say nothing about the approximation, where they do not."""
+    corrections: tuple[Correction, ...] = ()
+    stochastic: bool = False
+    """Whether an optimiser stepped along stochastic gradients."""
+    spent: float = 0.0
+    """Estimated seconds of arithmetic, told from the size of the model."""
 
     @property
     def count(self) -> int:
         """How many draws of the latents there are."""
+        if self.rows is not None:
+            return len(self.rows)
+        if self.values:
+            return len(next(iter(self.values.values())))
         return len(self.ratios) if self.log_weights is None else len(self.log_weights)

@@ -20,6 +20,12 @@ def threshold(draws: int) -> float:
     return min(1.0 - 1.0 / math.log10(draws), 0.7) if draws > 1 else -math.inf
 
 
+def log_mean_weight(log_weights: np.ndarray) -> float:
+    """The log of the mean weight: of the evidence, an estimate whose exponential is unbiased."""
+    top = log_weights.max()
+    return float(top + np.log(np.mean(np.exp(log_weights - top))))
+
+
 def psis(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
     """Smoothed, self-normalised log weights (draws,), and k-hat.
 

@@ -9,6 +9,8 @@ import numpy as np
 from ppl.guides import Guide
 from ppl.model.plan import Plan
 
+LEVELS = ("trusted", "care", "not trusted")
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -31,6 +33,40 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Rung:
+    """One method that a fit tried, in order: what came of it, in nats and seconds; `level` is the verdict's.
+
+    `effective` is the effective number of draws; `rhat` is set where they are those of Markov chains.
+    """
+
+    method: str
+    elbo: float
+    khat: float
+    effective: float
+    seconds: float
+    level: str
+    rhat: float | None = None
+
+    def __str__(self) -> str:
+        quality = f"k-hat {self.khat:.2f}" if self.rhat is None else f"R-hat {self.rhat:.3f}"
+        figures = f"ELBO {self.elbo:.2f}, {quality}, {self.effective:.0f} effective draws, {self.seconds:.1f} s"
+        return f"{self.method}: {figures}: {self.level}"
+
+
+@dataclass(frozen=True)
+class Correction:
+    """The sd that mean field gives an element, the one that linear response makes of it, and whose correlation with it
+    is the reason ("" where there is none to speak of).
+    """
+
+    name: str
+    raw: float
+    corrected: float
+    neighbour: str
+    correlation: float
+
+
+@dataclass(frozen=True)
 class InferenceResult:
     """The outcome of one fit.
 
@@ -38,7 +74,8 @@ class InferenceResult:
     self-normalised log importance weights, or None for equal ones. `points` are the learned parameters. `elbo` and
     `elbo_mcse` are in nats; `log_evidence` is the importance-sampling estimate of log p(data), None
     where there is none. `draws` is how many equally weighted ones a user gets unless asking otherwise. `history` is
-    the ELBO along the optimisation; `steps` its length in gradient evaluations.
+    the ELBO along the optimisation; `steps` its length in gradient evaluations. `rungs` are the methods tried, the last
+    not always the one that was kept; `corrections` compare the sds of mean field, where it was asked for.
     """
 
     plan: Plan
@@ -60,3 +97,5 @@ class InferenceResult:
     seed: int
     draws: int = 4000
     notes: tuple[str, ...] = field(default=())
+    rungs: tuple[Rung, ...] = field(default=())
+    corrections: tuple[Correction, ...] = field(default=())

@@ -48,9 +48,19 @@ def find_pattern(gradient: Callable[[np.ndarray], np.ndarray], dim: int, seed: i
     for _ in range(2):
         centre = 0.1 * rng.standard_normal(dim)
         offsets = 1e-3 * np.eye(dim)
-        difference = np.abs(gradient(centre + offsets) - gradient(centre - offsets))
-        mask |= ~(difference <= 1e-9 * difference.max(initial=1e-300))
+        after, before = gradient(centre + offsets), gradient(centre - offsets)
+        mask |= _differs(np.abs(after - before), np.maximum(np.abs(after), np.abs(before)))
     return pattern_of(mask | mask.T)
+
+
+def _differs(difference: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Where gradient differences (moved, component) are more than rounding, on the scale of the two variables.
+
+    One scale for all would lose what ties badly scaled variables together.
+    """
+    scale = np.sqrt(np.maximum(np.diag(difference), 0.0))
+    rounding = 16.0 * np.finfo(float).eps * size
+    return ~(difference <= np.maximum(1e-9 * np.outer(scale, scale), rounding))
 
 
 def pattern_of(mask: np.ndarray) -> Pattern:
@@ -59,14 +69,25 @@ def pattern_of(mask: np.ndarray) -> Pattern:
     is_border = degree > max(8, 1.5 * float(np.median(degree)))
     sparse = mask & ~is_border[:, None] & ~is_border[None, :]
     components = _components(sparse, np.flatnonzero(~is_border))
-    owner = _colour(sparse, np.flatnonzero(~is_border))
     border = np.flatnonzero(is_border)
-    owner[border] = owner.max(initial=-1) + 1 + np.arange(len(border))
-    shifts = (owner[None, :] == np.arange(owner.max() + 1)[:, None]).astype(float)
     sizes = sorted({len(c) for c in components})
     by_size = tuple(np.array([c for c in components if len(c) == size]) for size in sizes)
     widths = tuple(_bandwidth(mask, members) for members in by_size)
+    owner = _colour(_read(len(mask), by_size, widths), np.flatnonzero(~is_border))
+    owner[border] = owner.max(initial=-1) + 1 + np.arange(len(border))
+    shifts = (owner[None, :] == np.arange(owner.max() + 1)[:, None]).astype(float)
     return Pattern(len(mask), border, by_size, widths, shifts, owner)
+
+
+def _read(dim: int, components: tuple[np.ndarray, ...], widths: tuple[int | None, ...]) -> np.ndarray:
+    """The entries that a factor reads: all of a dense component, zeros too, and the bands of the others."""
+    read = np.eye(dim, dtype=bool)
+    for group, width in zip(components, widths, strict=True):
+        size = group.shape[1]
+        near = np.abs(np.subtract.outer(np.arange(size), np.arange(size))) <= (size if width is None else width)
+        for members in group:
+            read[np.ix_(members, members)] |= near
+    return read
 
 
 def _bandwidth(mask: np.ndarray, members: np.ndarray) -> int | None:

@@ -10,18 +10,24 @@ import numpy as np
 from ppl.compiler import simulate_program
 from ppl.errors import Diagnostic, ModelError
 from ppl.guides import Guide
-from ppl.guides.derived import GAUSSIAN
+from ppl.guides.derived import GAUSSIAN, entry
 from ppl.model.model import Model
 from ppl.model.plan import Plan
 from ppl.numeric import NUMPY
 from ppl.runtime import Executor, initial_points
 
 _SPREADS = (0.0, 0.5, 1.0, 2.0)
+_FAR_SPREADS = (4.0, 8.0)
 _TRIES = 25
 
 
 def finite_starts(
-    plan: Plan, data: Mapping[str, Any], guide: Guide, rng: np.random.Generator, count: int
+    plan: Plan,
+    data: Mapping[str, Any],
+    guide: Guide,
+    rng: np.random.Generator,
+    count: int,
+    batch: Mapping[str, np.ndarray] | None = None,
 ) -> np.ndarray:
     """Up to `count` unconstrained vectors with finite log density, the best first: (count, dim).
 
@@ -31,7 +37,7 @@ def finite_starts(
     executor = Executor(plan, data, NUMPY)
     spread = np.repeat(_SPREADS, _TRIES)[:, None]
     rows = spread * rng.uniform(-1.0, 1.0, (len(spread), guide.layout.size))
-    terms, log_dets = _terms(executor, guide, rows, rng)
+    terms, log_dets = _terms(executor, guide, rows, rng, batch)
     with np.errstate(all="ignore"):
         total = _total([*terms.values(), *log_dets.values()], len(rows))
     finite = np.isfinite(total)
@@ -41,15 +47,43 @@ def finite_starts(
     return rows[order[: min(count, int(finite.sum()))]]
 
 
-def _terms(
-    executor: Executor, guide: Guide, rows: np.ndarray, rng: np.random.Generator
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    parts = guide.parameters.unpack(np, initial_parameters(guide, executor, rng))
-    points = executor.points(parts)
-    discrete = {name: factor.sample(rng, parts[name], len(rows)) for name, factor in guide.factors.items()}
+def varied_starts(
+    plan: Plan, data: Mapping[str, Any], guide: Guide, rng: np.random.Generator, count: int
+) -> np.ndarray:
+    """As `finite_starts`, but only the first half are the best: the others are far from those and from each other.
+
+    Best starts tend to lead to one mode; the others look for more.
+    """
+    best = finite_starts(plan, data, guide, rng, (count + 1) // 2)
+    spread = np.repeat(_FAR_SPREADS, _TRIES)[:, None]
+    others = spread * rng.uniform(-1.0, 1.0, (len(spread), guide.layout.size))
     with np.errstate(all="ignore"):
-        values, log_dets = executor.constrain(guide.layout.unpack(np, rows), points)
-        return executor.density({**values, **points, **discrete}), log_dets
+        terms, log_dets = _terms(Executor(plan, data, NUMPY), guide, others, rng)
+        others = others[np.isfinite(_total([*terms.values(), *log_dets.values()], len(others)))]
+    chosen = list(best)
+    while len(others) and len(chosen) < count:
+        distance = np.min([np.linalg.norm(others - row, axis=1) for row in chosen], axis=0)
+        chosen.append(others[int(np.argmax(distance))])
+    return np.array(chosen)
+
+
+def _terms(
+    executor: Executor,
+    guide: Guide,
+    rows: np.ndarray,
+    rng: np.random.Generator,
+    batch: Mapping[str, np.ndarray] | None = None,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    parameters = initial_parameters(guide, executor, rng, batch)
+    parts = guide.parameters.unpack(np, parameters)
+    points = {**executor.points(parts), **(batch or {})}
+    own = executor.factor_parameters(guide, parts, batch or {})
+    noise = guide.noise(rng, len(rows), own).factors
+    drawn = {name: factor.value(NUMPY, own[name], noise[name]) for name, factor in guide.factors.items()}
+    with np.errstate(all="ignore"):
+        given = {**points, **{name: drawn[name] for name, factor in guide.factors.items() if not factor.coordinate}}
+        values, log_dets = executor.constrain({**drawn, **guide.layout.unpack(np, rows)}, given)
+        return executor.density({**given, **values}), log_dets
 
 
 def _total(terms: list[Any], draws: int) -> np.ndarray:
@@ -60,27 +94,39 @@ def _total(terms: list[Any], draws: int) -> np.ndarray:
     return total
 
 
-def initial_parameters(guide: Guide, executor: Executor, rng: np.random.Generator) -> np.ndarray:
-    """Starting guide parameters: a tenth of a unit around zero, factors at their priors' frequencies."""
+def initial_parameters(
+    guide: Guide, executor: Executor, rng: np.random.Generator, batch: Mapping[str, np.ndarray] | None = None
+) -> np.ndarray:
+    """Starting guide parameters: a tenth of a unit around zero, factors at their priors' moments."""
     dim = guide.layout.size
     starts: dict[str, Any] = {GAUSSIAN: guide.gaussian.initial(np.zeros(dim), np.full(dim, 0.1))}
     starts |= initial_points(guide.plan)
+    needed = [name for name, factor in guide.factors.items() if not (factor.coordinate or factor.encoded)]
     if guide.factors:
-        draws = _prior_draws(executor, guide, executor.points(starts), rng)
-        starts |= {name: factor.initial(draws[name]) for name, factor in guide.factors.items()}
+        given = {**executor.points(starts), **(batch or {})}
+        draws = _prior_draws(executor, guide, given, rng) if needed else {}
+        for name, factor in guide.factors.items():
+            start = factor.initial(draws.get(name) if name in needed else None)
+            starts |= {entry(name, learned): value for learned, value in start.items()}
     return guide.parameters.pack(starts)
 
 
 def _prior_draws(
     executor: Executor, guide: Guide, points: Mapping[str, Any], rng: np.random.Generator, draws: int = 200
 ) -> dict[str, np.ndarray]:
-    """Draws of the discrete sites given continuous ones near the middle of their ranges."""
-    model = guide.plan.model
-    rows = 0.5 * rng.standard_normal((draws, guide.layout.size))
-    values = {**executor.constrain(guide.layout.unpack(np, rows), points)[0], **points}
+    """Draws of the prior of sites that have a factor over their values, given the others near the middle of their
+    ranges.
+    """
+    model, drawn = guide.plan.model, {name for name, factor in guide.factors.items() if not factor.coordinate}
+    given = dict(points)
+    if not any(guide.plan.carried.get(site.name, frozenset()) & drawn for site in guide.plan.transformed):
+        shapes = {name: f.shape for name, f in guide.factors.items() if f.coordinate}
+        coordinates = guide.layout.unpack(np, 0.5 * rng.standard_normal((draws, guide.layout.size)))
+        coordinates |= {name: 0.5 * rng.standard_normal((draws, *shape)) for name, shape in shapes.items()}
+        given |= executor.constrain(coordinates, points)[0]
     latent = Model(model.name, tuple(s for s in model.statements if s not in model.observed))
-    prepare, run = simulate_program(latent, values).load(NUMPY)
-    return run(rng, draws, values, prepare(executor.data))
+    prepare, run = simulate_program(latent, given).load(NUMPY)
+    return run(rng, draws, given, prepare(executor.data))
 
 
 def _nowhere_finite(plan: Plan, terms: Mapping[str, Any]) -> ModelError:

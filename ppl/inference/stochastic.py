@@ -1,138 +1,159 @@
-"""Stochastic fitting: Adam on Monte Carlo gradients, with falling steps and iterate averaging."""
+"""Stochastic fitting: an optimiser on Monte Carlo gradients, with falling steps, averaging and a way back."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from ppl.backends import Backend
-from ppl.estimators.score_function import surrogate
 from ppl.guides import Guide, Noise
+from ppl.inference.batches import Batches
+from ppl.inference.gradients import StochasticObjective
+from ppl.inference.optimisers import OPTIMISERS, State, Step
+from ppl.inference.options import StochasticOptions
 from ppl.inference.progress import Progress
-from ppl.objectives.elbo import elbo_draws
-from ppl.runtime import Executor, cost_values
+from ppl.inference.schedules import HOLD, SCHEDULES
+from ppl.inference.stages import Run, Stages, level
+from ppl.numeric import NUMPY
 
-
-class ElboObjective:
-    """Minus the ELBO of a guide as a function of its flat parameters, with the gradient each site's estimator gives."""
-
-    def __init__(self, executor: Executor, guide: Guide, backend: Backend) -> None:
-        self._executor = executor
-        self._guide = guide
-        self._scored = {site.name: site.axes for site in guide.plan.scored}
-        self._differentiated = backend.value_and_grad(self._loss, arrays=not self._scored)
-
-    def value_and_grad(self, parameters: np.ndarray, noise: Noise) -> tuple[float, np.ndarray]:
-        """The loss and its gradient in the parameters, at this noise."""
-        return self._differentiated(parameters, noise if self._scored else noise.normal)
-
-    def _loss(self, parameters: np.ndarray, noise: Noise | np.ndarray) -> float:
-        xp = self._executor.xp
-        trace = self._executor.trace(self._guide, parameters, noise if isinstance(noise, Noise) else Noise(noise, {}))
-        costs = cost_values(self._guide.plan, trace)
-        elbo = xp.mean(elbo_draws(xp, trace, costs))
-        if self._scored:
-            score = surrogate(xp, trace, costs, self._scored)
-            elbo = elbo + score - xp.stop_gradient(score)
-        return -elbo
-
-
-@dataclass(frozen=True)
-class AdamOptions:
-    """`steps` at most, `gradient_draws` Monte Carlo draws a step, first step size `rate`, `window` of the
-    convergence check.
-    """
-
-    steps: int = 20_000
-    gradient_draws: int = 10
-    rate: float = 0.05
-    window: int = 500
+Array = Any
+AT_ONCE, MOST_NOISE = 100, 4_000_000
+"""Steps in one call of a backend that can take several, and numbers of noise in one."""
+REHEARSED = 20
+"""Calls after which no backend changes how it computes a gradient."""
 
 
 @dataclass(frozen=True)
 class Optimised:
-    """Averaged parameters, the ELBO of every step, and why the run stopped."""
+    """Averaged parameters, the ELBO of every step, why the run stopped, and what happened on the way."""
 
     parameters: np.ndarray
     history: np.ndarray
     converged: bool
     stopped: str
+    notes: tuple[str, ...] = ()
 
 
-class Adam:
-    """Kingma and Ba (2015)."""
+class Descent:
+    """Steps on an objective, several at once where the backend can and no draw depends on the parameters."""
 
-    def __init__(self, size: int) -> None:
-        self._first = np.zeros(size)
-        self._second = np.zeros(size)
-        self._count = 0
+    def __init__(
+        self,
+        objective: StochasticObjective,
+        guide: Guide,
+        rng: np.random.Generator,
+        draws: int,
+        step: Step,
+        rates: Array = 1.0,
+        handed: Iterator[Any] | None = None,
+    ) -> None:
+        self._objective, self._draws, self._step, self._rates = objective, draws, step, rates
+        self._run = objective.descent(step)
+        self._plates = guide.plan.model.batches
+        self.rng, self.batches = rng, Batches(self._plates, rng)
+        self._handed = handed or self.batches
+        self._at_once = max(1, min(AT_ONCE, MOST_NOISE // max(1, draws * guide.layout.size)))
 
-    def step(self, gradient: np.ndarray, rate: float) -> np.ndarray:
-        """The change of the parameters."""
-        self._count += 1
-        self._first += 0.1 * (gradient - self._first)
-        self._second += 0.001 * (gradient * gradient - self._second)
-        first = self._first / (1.0 - 0.9**self._count)
-        second = self._second / (1.0 - 0.999**self._count)
-        return -rate * first / (np.sqrt(second) + 1e-8)
+    def advance(self, state: State, rate: float, most: int) -> tuple[State, np.ndarray, np.ndarray]:
+        """At most `most` steps: the state after them, the losses (steps,) and the sum of the parameters over them."""
+        if self._run is not None:
+            noises = [self._noise(state) for _ in range(min(most, self._at_once))]
+            state, losses, total = self._run(state, rate * self._rates, *self._objective.stacked(noises))
+            return State(*state), losses, total
+        with np.errstate(all="ignore"):
+            loss, gradient = self._objective.value_and_grad(state.parameters, self._noise(state))
+            state = self._step(NUMPY, state, loss, gradient, rate * self._rates)
+        return state, np.array([loss]), state.parameters
+
+    def rehearse(self, state: State, steps: int) -> None:
+        """Gradients to no end: a backend that rounds otherwise after some calls is where a run of `steps` left it."""
+        rng = np.random.default_rng(0)
+        batch = next(Batches(self._plates, rng))
+        for _ in range(min(steps, REHEARSED) if self._run is None else 0):
+            with np.errstate(all="ignore"):
+                self._objective.value_and_grad(
+                    state.parameters, self._objective.noise(rng, state.parameters, self._draws, batch)
+                )
+
+    def _noise(self, state: State) -> Noise:
+        return self._objective.noise(self.rng, state.parameters, self._draws, next(self._handed))
+
+
+def relative_rates(guide: Guide, options: StochasticOptions, size: int) -> np.ndarray:
+    """The step size of each of `size` flat parameters against that of the guide's own."""
+    rates = np.ones(size)
+    params = {param.name: param for param in guide.plan.model.params}
+    for entry in guide.parameters.entries:
+        if entry.name in params:
+            own = options.net_rate if params[entry.name].network else options.param_rate or options.first_rate
+            rates[entry.start : entry.stop] = own / options.first_rate
+    return rates
+
+
+class NoCheckpoints:
+    """Nothing is kept."""
+
+    def restored(self, run: Run, descent: Descent) -> Run:
+        """The run as it was last kept; `run` where it never was."""
+        return run
+
+    def keep(self, run: Run, descent: Descent, force: bool = False) -> None:
+        """Write the run down, if it is time to or must be."""
 
 
 def minimise(
-    objective: ElboObjective,
+    objective: StochasticObjective,
     guide: Guide,
     start: np.ndarray,
     rng: np.random.Generator,
-    options: AdamOptions,
+    options: StochasticOptions,
     progress: Progress,
+    checkpoints: NoCheckpoints | None = None,
+    held: np.ndarray | None = None,
+    handed: Iterator[Any] | None = None,
 ) -> Optimised:
-    """Adam in stages: a window of steps at one rate; when two windows no longer differ the rate is divided by 4.
+    """Go down an objective from `start`; parameters that are `held` stay where they are.
 
-    It has converged when the rate has come down to a thousandth and the windows still agree to within
-    their Monte Carlo error. The parameters returned are the mean over the last windows. Ctrl-C returns what there is.
+    Each step is `handed` what its noise does not have: parts of the data, unless something else is given.
+
+    A staged schedule ends by itself, see `Stages`; others take all the steps, and have converged if the last two
+    windows agree. A run whose ELBO runs off goes back to the last window without trouble, at a smaller rate. Ctrl-C
+    returns what there is.
     """
-    parameters, adam = start.copy(), Adam(len(start))
+    checkpoints = checkpoints or NoCheckpoints()
+    optimiser, schedule = OPTIMISERS[options.optimiser], SCHEDULES[options.schedule]
+    rates = relative_rates(guide, options, len(start))
+    rates = rates if held is None else np.where(held, 0.0, rates)
+    descent = Descent(objective, guide, rng, options.gradient_draws, optimiser.step(options.clip), rates, handed)
+    stages = Stages.of(options, guide, len(start))
+    run = checkpoints.restored(stages.begin(optimiser.start(start)), descent)
     progress.expect(options.steps)
-    history: list[float] = []
-    means: list[np.ndarray] = []
-    total, rate, last = np.zeros_like(start), options.rate, -np.inf
-    stopped, converged = f"reached {options.steps} steps", False
+    varying = not schedule.staged or options.warmup
     began = time.perf_counter()
     try:
-        for step in range(1, options.steps + 1):
-            noise = guide.noise(rng, parameters, options.gradient_draws)
-            with np.errstate(all="ignore"):
-                loss, gradient = objective.value_and_grad(parameters, noise)
-            history.append(-float(loss))
-            if np.isfinite(loss) and np.all(np.isfinite(gradient)):
-                parameters = parameters + adam.step(_clipped(gradient), rate)
-            total += parameters
-            progress.update(step, history[-1])
-            if step % options.window:
-                continue
-            means, total = [*means[-3:], total / options.window], np.zeros_like(start)
-            recent = np.array(history[-options.window :])
-            recent = recent[np.isfinite(recent)]
-            if not len(recent):
-                stopped = "every recent ELBO was infinite"
-                break
-            error = recent.std() / np.sqrt(len(recent))
-            gained = recent.mean() - last > 2.0 * error
-            last = recent.mean() if gained else max(last, recent.mean())
-            if gained:
-                continue
-            if rate <= options.rate / 200:
-                stopped, converged = "the ELBO no longer rises and the step is small", True
-                break
-            rate /= 4.0
-            means = []
+        while run.step < options.steps and not run.stopped:
+            left = min(stages.piece - run.step % stages.piece, options.steps - run.step)
+            left = min(left, HOLD - run.step % HOLD) if varying else left
+            rate = run.rate * schedule.at(run.step, options.steps, options.warmup)
+            run.state, values, passed = descent.advance(run.state, rate, left)
+            stages.count(run, values, passed)
+            progress.update(run.step, run.history[-1])
+            checkpoints.keep(run, descent)
     except KeyboardInterrupt:
-        stopped = f"interrupted after {len(history)} steps, {time.perf_counter() - began:.1f} s"
-    averaged = np.mean(means, axis=0) if converged and means else parameters
-    return Optimised(averaged, np.array(history), converged, stopped)
+        run.stopped = f"interrupted after {run.step} steps, {time.perf_counter() - began:.1f} s"
+    else:
+        checkpoints.keep(run, descent, force=True)
+    return _outcome(run, options, descent.batches.notes)
 
 
-def _clipped(gradient: np.ndarray, limit: float = 1e4) -> np.ndarray:
-    norm = float(np.linalg.norm(gradient))
-    return gradient * (limit / norm) if norm > limit else gradient
+def _outcome(run: Run, options: StochasticOptions, notes: tuple[str, ...]) -> Optimised:
+    converged, stopped = run.converged, run.stopped or f"reached {options.steps} steps"
+    if not run.stopped and not SCHEDULES[options.schedule].staged:
+        converged = level(run.history, options.window)
+        stopped += "" if converged else ", and the ELBO still changes"
+    averaged = converged and options.average and run.means
+    parameters = np.mean(run.means, axis=0) if averaged else run.state.parameters
+    return Optimised(parameters, np.array(run.history), converged, stopped, (*run.notes, *notes))

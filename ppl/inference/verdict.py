@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
+from ppl.inference.hamiltonian import AGREE
+from ppl.inference.options import StochasticOptions
 from ppl.inference.outcome import Outcome
 from ppl.inference.psis import threshold
-from ppl.inference.result import Verdict
-from ppl.inference.stochastic import AdamOptions
+from ppl.inference.result import LEVELS, Verdict
 from ppl.model.plan import Plan
 
 FEW_EFFECTIVE, TOO_FEW_EFFECTIVE = 1000.0, 100.0
 """Below the first the means carry more than about 0.03 sd of Monte Carlo error; below the second the weights tell
 little.
 """
+FAR_APART = 1.05
+"""Chains with a larger R-hat have not found the same distribution."""
 
 
 def judge(plan: Plan, outcome: Outcome) -> tuple[Verdict, float | None]:
     """The verdict on an outcome, and its evidence estimate where a proper prior gives that a meaning."""
     count = len(outcome.ratios)
     limit = threshold(outcome.independent or count)
-    lost = int(np.sum(~np.isfinite(outcome.ratios)))
+    lost = int(np.sum(~np.isfinite(outcome.ratios))) if outcome.rhat is None else 0
     reasons, advice = [*outcome.faults, *outcome.problems], list[str]()
     level = "not trusted" if outcome.faults else "care" if reasons else "trusted"
     if outcome.faults:
@@ -29,34 +32,59 @@ def judge(plan: Plan, outcome: Outcome) -> tuple[Verdict, float | None]:
         reasons.append(f"the log density is not finite at {lost} of {count} draws of the guide")
         advice.append("look at the priors' ranges, or give the model another form")
         level = "not trusted"
-    if outcome.khat > limit:
+    if outcome.rhat is not None:
+        level = _chains(outcome, level, reasons, advice)
+    elif outcome.unchecked:
+        level = _worse(level, "care")
+        reasons.append(outcome.unchecked)
+    elif outcome.khat > limit:
         level = "not trusted" if outcome.khat > 1.0 else _worse(level, "care")
         reasons.append(f"the guide misses part of the posterior (k-hat {outcome.khat:.2f} is above {limit:.2f})")
         advice.append(_advice(outcome))
     if outcome.log_weights is not None and outcome.effective < FEW_EFFECTIVE:
         level = _worse(level, "care" if outcome.effective >= TOO_FEW_EFFECTIVE else "not trusted")
-        error = 1.0 / np.sqrt(max(outcome.effective, 1.0))
-        reasons.append(f"only {outcome.effective:.0f} effective draws: means are uncertain by {error:.2f} sd")
+        reasons.append(_uncertain(outcome))
     if not outcome.converged:
         level = "not trusted"
         reasons.append(f"the optimisation has not converged: {outcome.stopped}")
-        if outcome.method == "adam":  # what else is wrong may come from that
-            advice = [f"allow more steps: `steps={2 * max(outcome.steps, AdamOptions.steps)}`"]
+        if outcome.stochastic:  # what else is wrong may come from that
+            advice = [f"allow more steps: `steps={2 * max(outcome.steps, StochasticOptions.steps)}`"]
     if level == "trusted":
         reasons.append(_praise(outcome))
     proper = all(site.distribution.family.proper for site in plan.model.latents) and not plan.model.params
     evidence = outcome.log_evidence if proper else None
-    return Verdict(level, tuple(reasons), tuple(dict.fromkeys(advice)), outcome.khat), evidence
+    khat = outcome.khat if outcome.rhat is None and not outcome.unchecked else None
+    return Verdict(level, tuple(reasons), tuple(dict.fromkeys(advice)), khat), evidence
+
+
+def _chains(outcome: Outcome, level: str, reasons: list[str], advice: list[str]) -> str:
+    """The level of draws of Markov chains; what is wrong with them is added to the reasons."""
+    assert outcome.rhat is not None
+    if outcome.rhat > AGREE:
+        level = "not trusted" if outcome.rhat > FAR_APART else _worse(level, "care")
+        reasons.append(f"the chains do not agree (R-hat {outcome.rhat:.3f} is above {AGREE})")
+        advice += ["allow more time: `seconds=120`", _advice(outcome)]
+    if outcome.effective < FEW_EFFECTIVE:
+        level = _worse(level, "care" if outcome.effective >= TOO_FEW_EFFECTIVE else "not trusted")
+        reasons.append(_uncertain(outcome))
+    return level
+
+
+def _uncertain(outcome: Outcome) -> str:
+    error = 1.0 / np.sqrt(max(outcome.effective, 1.0))
+    return f"only {outcome.effective:.0f} effective draws: means are uncertain by {error:.2f} sd"
 
 
 def _worse(one: str, other: str) -> str:
-    order = ("trusted", "care", "not trusted")
-    return max(one, other, key=order.index)
+    return max(one, other, key=LEVELS.index)
 
 
 def _praise(outcome: Outcome) -> str:
     if outcome.method == "exact":
         return "every unknown is summed out, so the evidence is exact"
+    if outcome.rhat is not None:
+        agree = f"R-hat {outcome.rhat:.3f}, {outcome.effective:.0f} effective draws"
+        return f"chains of Hamiltonian Monte Carlo, started from the approximation, agree ({agree})"
     if outcome.khat < 0.0:
         return "the approximation fits closely: its importance weights are nearly equal (k-hat below 0)"
     if outcome.log_weights is None:
@@ -65,7 +93,7 @@ def _praise(outcome: Outcome) -> str:
 
 
 def _advice(outcome: Outcome) -> str:
-    if outcome.method == "adam":
+    if outcome.stochastic:
         return "its means are better than its standard deviations; write the model in another parameterisation"
     if outcome.method == "conditional":
         return "give the scales more informative priors, or write the model in another parameterisation"

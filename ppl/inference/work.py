@@ -1,4 +1,4 @@
-"""How much arithmetic one log density takes, told from the model alone.
+"""How long one log density takes, told from the plan alone.
 
 A clock would do too, but how many draws are affordable must not depend on what else the machine is doing: equal
 seeds give equal results.
@@ -8,58 +8,59 @@ from __future__ import annotations
 
 import math
 
-from ppl.functions import FUNCTIONS
+from ppl.blocks import ROWS
+from ppl.compiler.blocks import block_axes
+from ppl.compiler.work import density_work, work_of
 from ppl.model import expressions as ex
-from ppl.model.model import Model
+from ppl.model.model import Deterministic, Site
+from ppl.model.plan import Plan
 
-PARAMETER_OPERATIONS = 5
-"""Array operations in a log density for each parameter of its distribution."""
-TRANSCENDENTAL, PRODUCT = 5.0, 0.1
-"""A logarithm or the like, and a term of a matrix product, against a sum."""
 SECONDS = 2e-9
 """For one number of one array operation, on a machine of today, give or take a factor of three."""
-SLOPES = 20
-"""Evaluations of the right side of a differential equation for each time asked for."""
+TABLE = 5.0
+"""Array operations for an entry of the largest table when discrete sites are summed out."""
 GRADIENT = 4.0
 """A gradient against the density itself."""
-_CHEAP = frozenset({"add", "subtract", "multiply", "divide", "negative", "where", "sum", "mean"})
 
 
-def density_seconds(model: Model) -> float:
+def density_seconds(plan: Plan) -> float:
     """Roughly how long the log density of one draw takes, where many are computed at once."""
-    inputs = [expression for statement in model.statements for expression in statement.inputs]
-    numbers = sum(_work(node) for node in ex.walk(*inputs) if not node.type.static)
-    for site in model.sites:
-        numbers += PARAMETER_OPERATIONS * len(site.distribution.arguments) * math.prod(site.shape)
-        numbers += sum(_decomposition(argument) for argument in site.distribution.expressions)
-    return SECONDS * (numbers + 10.0)
+    expressions: list[ex.Expr] = []
+    numbers = 10.0
+    for statement in plan.model.statements:
+        if statement.name in plan.collapses:
+            expressions += plan.collapses[statement.name].expressions
+            numbers += plan.collapses[statement.name].work
+        elif isinstance(statement, Site):
+            numbers += density_work(statement.distribution.expressions, math.prod(statement.shape))
+            expressions += statement.inputs
+        elif not isinstance(statement, Deterministic):
+            expressions += statement.inputs
+    numbers += TABLE * sum(elimination.largest for elimination in plan.eliminations)
+    return SECONDS * (numbers + work_of(_with_definitions(plan, expressions)))
 
 
-def _work(node: ex.Expr) -> float:
-    """Numbers touched: those of the largest array involved, and as many again for each row of a matrix function."""
-    work = float(max(_size(part) for part in (node, *node.children)))
-    if isinstance(node, ex.Recurrence):
-        return sum(_work(part) for part in ex.walk(*node.steps))
-    if isinstance(node, ex.Solution):
-        return SLOPES * len(node.times) * sum(_work(part) for part in ex.walk(node.slope))
-    if isinstance(node, ex.LogDensity):
-        return work * PARAMETER_OPERATIONS * len(node.arguments)
-    if not isinstance(node, ex.Call):
-        return work
-    function = FUNCTIONS[node.function]
-    if function.signature == "(n),(n)->()":
-        return work * PRODUCT
-    if any(len(core) == 2 for core in function.core_inputs):
-        return work * max(part.type.event[-1] for part in node.children if part.type.event)
-    return work if node.function in _CHEAP else work * TRANSCENDENTAL
+def _with_definitions(plan: Plan, expressions: list[ex.Expr]) -> list[ex.Expr]:
+    """The expressions and those of the deterministic statements that they need."""
+    found, names = list(expressions), set[str]()
+    waiting = list(expressions)
+    while waiting:
+        for name in ex.values_read(waiting.pop()) - names:
+            names.add(name)
+            statement = plan.model.by_name[name]
+            if isinstance(statement, Deterministic):
+                found.append(statement.value)
+                waiting.append(statement.value)
+    return found
 
 
-def _decomposition(argument: ex.Expr) -> float:
-    """For a matrix among the arguments of a distribution."""
-    if argument.type.static or len(argument.type.event) < 2:
-        return 0.0
-    return float(_size(argument) * argument.type.event[-1])
-
-
-def _size(node: ex.Expr) -> int:
-    return math.prod(axis.size for axis in node.type.axes) * math.prod(node.type.event)
+def widest_array(plan: Plan, in_blocks: bool) -> int:
+    """Numbers in the largest array of one draw, roughly; `in_blocks` where large plates are worked through so."""
+    short = block_axes(plan) if in_blocks else {}
+    sizes = [
+        math.prod(site.shape) // (short[site.name].size // ROWS if site.name in short else 1)
+        for site in plan.model.sites
+        if site.name not in plan.collapses
+    ]
+    sizes += [elimination.largest for elimination in plan.eliminations]
+    return max([1, *sizes, *(int(found.work) for found in plan.collapses.values())])

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -23,7 +23,9 @@ from ppl.language import syntax
 from ppl.language.constants import NotConstant, evaluate
 from ppl.language.conversion import Unfit, convert
 from ppl.language.padding import Use, overwritten, ragged_uses
+from ppl.language.streams import column_as
 from ppl.source import Span, nearest
+from ppl.streams import Column
 
 Value = np.ndarray | int | float
 ELEMENT_KINDS = {"real": "real", "int": "int", "bool": "bool", "index": "int"}
@@ -47,7 +49,11 @@ def bind(
     binding.report_absent()
     for check in CHECKS:
         for name in binding.sound():
-            check(binding, binding.declared[name])
+            streamed = isinstance(binding.values[name], Column)
+            if not streamed or check in OF_SHAPES:
+                check(binding, binding.declared[name])
+            elif check is check_bounds:
+                check_column(binding, binding.declared[name])
     if binding.errors:
         raise DataError(binding.errors)
     return {name: value if value.ndim else value.item() for name, value in binding.values.items()}
@@ -121,12 +127,24 @@ class Binding:
 
     def convert_values(self) -> None:
         for name, declared in self.declared.items():
-            if name in self.data:
+            if isinstance(column := self.data.get(name), Column):
+                self._stream(declared, column)
+            elif name in self.data:
                 try:
                     kind = ELEMENT_KINDS.get(declared.kind, "real")
                     self.values[name] = convert(self.data[name], kind, declared.missing or name in self.ragged)
                 except Unfit as error:
                     self.report(declared, error.code, f"{name}{error.found}", error.expected)
+
+    def _stream(self, declared: Declared, column: Column) -> None:
+        """A column under its declared name; its rows are checked by one pass through them."""
+        value, problem = column_as(column, declared.name, declared.kind, self.base)
+        if problem is None and declared.missing:
+            problem = "E513", f"`{declared.name}` is read row by row", "that cannot be data with missing values"
+        if problem is None:
+            self.values[declared.name] = value  # type: ignore[assignment]
+        else:
+            self.report(declared, *problem)
 
     def infer_sizes(self) -> None:
         """Give every size that the data lack the length of the first array along the dimension it names."""
@@ -153,7 +171,7 @@ class Binding:
     def overwrite_padding(self) -> None:
         """What lies beyond the ends of ragged plates is never read: it takes the value of an element that is."""
         for name in self.sound():
-            if name in self.ragged:
+            if name in self.ragged and not isinstance(self.values[name], Column):
                 declared, value = self.declared[name], overwritten(self.values[name], self.ragged[name], self.values)
                 whole = declared.is_whole and not declared.missing and not np.isnan(value).any()
                 self.values[name] = value.astype(np.int64) if whole else value
@@ -176,7 +194,8 @@ class Binding:
     def evaluate(self, declared: Declared, expression: syntax.Expression) -> np.ndarray | None:
         """The value of a length, a bound or an argument; None where it cannot be told."""
         try:
-            return evaluate(expression, {name: self.values[name] for name in self.sound()})
+            known = {name: self.values[name] for name in self.sound()}
+            return evaluate(expression, {n: value for n, value in known.items() if not isinstance(value, Column)})
         except NotConstant as error:
             if error.name not in self.declared:
                 suggestion = nearest(error.name, self.declared) if error.name else None
@@ -278,4 +297,28 @@ def check_support(binding: Binding, declared: Declared) -> None:
         binding.report(declared, "E503", f"{messages.element(declared.name, outside)} is not {support.describe}")
 
 
+def check_column(binding: Binding, declared: Declared) -> None:
+    """Index, bounds and support of data that are read row by row, by the smallest and the largest number in them."""
+    column = cast(Column, binding.values[declared.name])
+    for bound in declared.type.bounds:
+        limit = binding.evaluate(declared, bound.value)
+        extreme = column.facts.lowest if bound.name == "lower" else column.facts.highest
+        if limit is not None and (limit.ndim or (extreme < limit if bound.name == "lower" else extreme > limit)):
+            found = (
+                f"{declared.name} has {extreme:g}, {messages.SIDES.get(bound.name, 'outside')} {bound.value.span.text}"
+            )
+            binding.report(declared, "E503", found)
+    if declared.kind == "index":
+        states = binding.length(declared, declared.type.arguments[0])
+        low, high = int(column.facts.lowest) + binding.base, int(column.facts.highest) + binding.base
+        if states is not None and (low < binding.base or high >= binding.base + states):
+            text = declared.type.arguments[0].span.text
+            binding.report(declared, "E502", *messages.index_range(low, high, text, states, binding.base))
+    if declared.kind not in ELEMENT_KINDS:
+        support = SUPPORTS[declared.kind]
+        if not all(np.all(support.contains(rows)) for _, rows in column.blocks()):
+            binding.report(declared, "E503", f"a value of {declared.name} is not {support.describe}")
+
+
+OF_SHAPES = (check_type, check_shape)
 CHECKS = (check_type, check_shape, check_length, check_finite, check_index, check_bounds, check_support)

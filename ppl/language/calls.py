@@ -116,6 +116,8 @@ class _Checker:
         """What kind of argument of a note this is, as far as can be told from its form."""
         if isinstance(argument, syntax.Text):
             return "text"
+        if isinstance(argument, syntax.Index) and isinstance(argument.base, syntax.Call):
+            return self._kind(argument.base)
         if isinstance(argument, syntax.Call):
             name = argument.function.name
             return "network" if name in self.names.nets or name not in self.names.functions else ""

@@ -28,6 +28,7 @@ from ppl.model.model import Model, Note
 from ppl.model.networks import Network
 from ppl.model.notes import NOTES, not_positive
 from ppl.model.resolve import evaluate
+from ppl.streams import Column
 
 
 def bind_program(
@@ -90,7 +91,9 @@ class Lowering:
         self._trying = False
         self._observed_data = _observed_names(program, steps)
         self._released = released
-        self._gappy = frozenset(name for name, value in bound.items() if np.any(np.isnan(value)))
+        self._gappy = frozenset(
+            name for name, value in bound.items() if not isinstance(value, Column) and np.any(np.isnan(value))
+        )
 
     def model(self) -> Model:
         self._go_through(self._steps)
@@ -147,7 +150,11 @@ class Lowering:
     def _data_declaration(self, step: Step, statement: syntax.Data) -> None:
         labels = [parameters.label(dimension) for dimension in statement.type.dimensions]
         for name in statement.names:
-            if name.name in self._bound:
+            if isinstance(column := self._bound.get(name.name), Column):
+                self._values[name.name] = self._data[name.name] = construct.streamed(
+                    name.name, column, name.span, labels
+                )
+            elif name.name in self._bound:
                 value = np.asarray(self._bound[name.name])
                 if name.name in self._gappy - self._observed_data:
                     found = f"{np.isnan(value).sum()} of {value.size} missing, and `{name.name}` has no distribution"
@@ -172,7 +179,8 @@ class Lowering:
         self._builder.in_predict = step.scope == "predict"
         data = name.name in self._declared and not self._builder.in_predict
         observed = self._observed(statement.target, plates, scope) if data else None
-        notes = [_note(scope, note) for note in step.notes if NOTES[note.name].of_plates or not data]
+        notes = [_note(scope, note) for note in step.notes if not NOTES[note.name].of_plates and not data]
+        self._subsample(step, statement, scope)
         value = self._builder.sample(
             name.name,
             use,
@@ -185,6 +193,14 @@ class Lowering:
         )
         if not data or name.name not in self._bound or name.name in self._gappy | self._released:
             self._values[step.key or name.name] = self._after_first_values(name.name, value, plates)
+
+    def _subsample(self, step: Step, statement: syntax.Sample, scope: Scope) -> None:
+        """Plates around a statement, or of its own left side, that are noted `@minibatch`."""
+        own = [index for index in statement.target.indices if isinstance(index, syntax.Binder)]
+        noted = [*step.batches, *((own[0], n) for n in step.notes if own and NOTES[n.name].of_plates)]
+        for binder, note in noted:
+            (size,) = _note(scope, note).arguments
+            self._builder.subsample(scope.indices[binder.name.name], size, note.span)
 
     def _after_first_values(self, name: str, value: Expr, plates: tuple[Axis, ...]) -> Expr:
         """Incomplete data as readers see them: elements that have no distribution stand before those that have one."""
@@ -251,7 +267,15 @@ class Lowering:
     def _scan(self, step: Step, statement: syntax.Scan) -> None:
         """A scan in which no value depends on its own past is a plate: what it looks back on is known."""
         around, notes = (*step.binders, statement.binder), step.notes
-        body = [replace(inner, binders=(*around, *inner.binders), notes=(*notes, *inner.notes)) for inner in step.body]
+        body = [
+            replace(
+                inner,
+                binders=(*around, *inner.binders),
+                notes=(*notes, *inner.notes),
+                batches=(*step.batches, *inner.batches),
+            )
+            for inner in step.body
+        ]
         past = past_reads(step, self._released | self._gappy)
         self._check_first_values(step, statement, past)
         expected = self._announced(body, past) if past else {}
@@ -347,15 +371,9 @@ def _note(scope: Scope, note: syntax.Note) -> Note:
     (argument,) = note.arguments
     if isinstance(argument, syntax.Text):
         return Note(note.name, (argument.value,), note.span)
-    if isinstance(argument, syntax.Call) and argument.function.name in scope.nets:
-        net = scope.nets[argument.function.name]
-        if not net.gaussian:
-            found = f"`{net.name}` gives no distribution"
-            raise ModelError.of("E127", argument.span, found, "its declaration ends in gaussian(size of the latent)")
-        inputs = tuple(scope.expression(part) for part in argument.positional)
-        for value in inputs:
-            net.check(value, argument.span)
-        return Note(note.name, (net.name, *inputs), note.span)
+    encoder = argument.base if isinstance(argument, syntax.Index) else argument
+    if isinstance(encoder, syntax.Call) and encoder.function.name in scope.nets:
+        return networks.encoded(scope, note, encoder, argument)
     number = scope.number(argument, f"the argument of `@{note.name}`")
     if number < 1:
         raise not_positive(note.name, number, argument.span)

@@ -21,7 +21,7 @@ from ppl.model.combine import combine
 from ppl.model.expressions import Expr
 from ppl.model.messages import extent, number, plural, written
 from ppl.model.model import DistributionUse
-from ppl.model.networks import Network
+from ppl.model.networks import HEADS, Network
 from ppl.model.ragged import Extent
 from ppl.model.resolve import evaluate
 from ppl.source import Span
@@ -31,7 +31,9 @@ OPERATORS = {
     "<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal", "==": "equal", "!=": "not_equal",
     "and": "logical_and", "or": "logical_or",
 }  # fmt: skip
-NET_FORMS = {"mlp": "as in `net f = mlp([2, 10, 1])`", "gaussian": "as in `net f = mlp([2, 10, gaussian(1)])`"}
+NET_FORMS = {
+    "mlp": "as in `net f = mlp([2, 10, 1])`",
+} | {head: f"as in `net f = mlp([2, 10, {head}(1)])`" for head in HEADS}
 RAGGED_LISTS = "the elements of such a range can be summed: sum([x[i, j] for j in n[i]])"
 
 

@@ -20,6 +20,7 @@ from ppl.language import syntax
 from ppl.language.dependencies import Edges, Unit, edges_between, inner_units, name_of, outer_units
 from ppl.language.scopes import Scopes, collect
 from ppl.language.walk import PREDICT
+from ppl.model.notes import NOTES
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Step:
     `"model"` or `"predict"`. `defines` names what it defines, none for an observation: a name that is local to
     a block gets the key `name@line`, any other name is its own key. `locals` maps each local
     name that can be seen at the statement to its key. A scan is a single step, `body` has the steps of one iteration.
+    `batches` has the binders of plates that are noted `@minibatch`, with the note.
     """
 
     statement: syntax.Statement
@@ -40,6 +42,7 @@ class Step:
     defines: tuple[str, ...]
     locals: Mapping[str, str]
     body: tuple[Step, ...] = ()
+    batches: tuple[tuple[syntax.Binder, syntax.Note], ...] = ()
 
     @property
     def key(self) -> str:
@@ -89,7 +92,8 @@ def _step(unit: Unit, body: tuple[Step, ...]) -> Step:
     return Step(
         statement=unit.statement,
         binders=tuple(plate.binder for plate in plates),
-        notes=tuple(note for plate in plates for note in plate.notes) + own,
+        notes=tuple(note for plate in plates for note in plate.notes if not NOTES[note.name].of_plates) + own,
+        batches=tuple((plate.binder, note) for plate in plates for note in plate.notes if NOTES[note.name].of_plates),
         scope=unit.placed.root,
         defines=unit.defines,
         locals=unit.locals,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ppl.constraints.base import SUPPORTS
+from ppl.model.networks import HEADS
 
 # Types of data and parameters besides the supports.
 ELEMENT_TYPES = frozenset({"real", "int", "bool", "index"})
@@ -13,12 +14,13 @@ COMBINATORS = {
     "censored": slice(0, 1),
     "ordered": slice(0, 1),
     "zero_inflated": slice(0, 1),
+    "hurdle": slice(0, 1),
     "mixture": slice(1, None),
     "zero_sum": slice(0, 1),
 }
 
 # Calls that the lowering knows by itself, and where they take distributions.
-FORMS = frozenset({"size", "rep", "eye", "ode", "logpdf", "mlp", "gaussian"})
+FORMS = frozenset({"size", "rep", "eye", "ode", "logpdf", "mlp", *HEADS})
 TAKES_DISTRIBUTIONS = {**COMBINATORS, "logpdf": slice(0, 1)}
 
 # Forms whose first argument is the name of a function.
@@ -59,6 +61,22 @@ FOREIGN_DISTRIBUTIONS = {
     "multivariatenormal": "multi_normal",
     "multivariate_normal": "multi_normal",
     "improperuniform": "flat",
+    "wald": "inverse_gaussian",
+    "exp_mod_normal": "ex_gaussian",
+    "exponnorm": "ex_gaussian",
+    "double_exponential": "laplace",
+    "skew_double_exponential": "asymmetric_laplace",
+    "loglogistic": "log_logistic",
+    "logitnormal": "logit_normal",
+    "reciprocal": "log_uniform",
+    "genextreme": "generalized_extreme_value",
+    "gev": "generalized_extreme_value",
+    "genpareto": "generalized_pareto",
+    "inv_chi_square": "inverse_chi2",
+    "scaled_inv_chi_square": "scaled_inverse_chi2",
+    "lkj_corr": "lkj",
+    "matnormal": "matrix_normal",
+    "ar": "autoregressive",
 }
 
 # What the other system means by the same call and this one does not.

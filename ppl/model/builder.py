@@ -20,11 +20,23 @@ from ppl.model import construct, messages
 from ppl.model import expressions as ex
 from ppl.model.expressions import Dim, Expr, Type
 from ppl.model.missing import without_gaps
-from ppl.model.model import Deterministic, DistributionUse, Factor, Model, Note, Param, Site, Statement, SupportOf
+from ppl.model.model import (
+    Batch,
+    Deterministic,
+    DistributionUse,
+    Factor,
+    Model,
+    Note,
+    Param,
+    Site,
+    Statement,
+    SupportOf,
+)
 from ppl.model.placement import name_leading, place, place_event
 from ppl.model.ragged import check_reads, filled
 from ppl.model.recurrence import with_recurrences
 from ppl.model.resolve import NumpyLanguage, Resolved, Resolver, evaluate
+from ppl.model.streamed import check_streams
 from ppl.source import Span, nearest
 
 
@@ -41,6 +53,7 @@ class Builder:
         self.predicted: list[Statement] = []
         self.in_predict = False
         self._axes: dict[str, Axis] = {}
+        self._batches: dict[Axis, Batch] = {}
         self.ragged: dict[str, Expr] = {}
 
     def axis(self, name: str, size: int, start: int = 0, span: Span | None = None, extent: str | None = None) -> Axis:
@@ -56,13 +69,20 @@ class Builder:
             )  # fmt: skip
         return known
 
+    def subsample(self, axis: Axis, size: int, span: Span | None = None) -> None:
+        """Let each step of a fit see only `size` random elements of a plate."""
+        if size < axis.size:
+            self._batches[axis] = Batch(axis, size, axis.size, span)
+
     def has_axis(self, name: str, size: int, start: int) -> bool:
         """Whether a plate of that name runs over another range."""
         known = self._axes.get(name)
         return known is not None and (known.size, known.start) != (size, start)
 
     def model(self) -> Model:
-        model = with_recurrences(Model(self.name, tuple(self.statements), tuple(self.predicted)))
+        batches = tuple(self._batches.values())
+        model = with_recurrences(Model(self.name, tuple(self.statements), tuple(self.predicted), batches))
+        check_streams(model)
         return model if self.keep_gaps else without_gaps(model)
 
     def scratch(self) -> Builder:
@@ -162,9 +182,15 @@ class Builder:
         self._add(Factor(name, tuple(plates), span, value))
 
     def param(
-        self, name: str, initial: Any, support: SupportOf, dims: Sequence[Dim] = (), span: Span | None = None
+        self,
+        name: str,
+        initial: Any,
+        support: SupportOf,
+        dims: Sequence[Dim] = (),
+        span: Span | None = None,
+        network: bool = False,
     ) -> Expr:
-        return self._add(Param(name, (), span, tuple(dims), support, initial))
+        return self._add(Param(name, (), span, tuple(dims), support, initial, network=network))
 
     def _add(self, statement: Statement) -> Expr:
         (self.predicted if self.in_predict else self.statements).append(statement)

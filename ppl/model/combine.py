@@ -197,6 +197,14 @@ def _zero_inflated(uses: Uses, values: Values, span: Span | None) -> Distributio
     return checked_use(combinators.zero_inflated(use.family), {**use.arguments, **values}, span)
 
 
+def _hurdle(uses: Uses, values: Values, span: Span | None) -> DistributionUse:
+    (use,) = uses
+    _need_tails("hurdle", use)
+    if _support(use).name not in ("count", "integer_interval"):
+        raise _refuse("hurdle", use, "draws of it are not counts")
+    return checked_use(combinators.hurdle(use.family), {**use.arguments, **values}, span)
+
+
 COMBINATORS = {
     combinator.name: combinator
     for combinator in (
@@ -206,6 +214,7 @@ COMBINATORS = {
         Combinator("zero_sum", ("size",), 1, False, "zero_sum(distribution, size)", _zero_sum),
         Combinator("mixture", ("weights",), 1, True, "mixture(weights, distribution, distribution, …)", _mixture),
         Combinator("zero_inflated", ("inflation",), 1, False, "zero_inflated(distribution, inflation)", _zero_inflated),
+        Combinator("hurdle", ("zero",), 1, False, "hurdle(distribution, zero)", _hurdle),
     )
 }
 """The combinators by name."""

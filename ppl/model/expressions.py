@@ -17,6 +17,7 @@ from ppl.axes import Axis
 from ppl.distributions import Distribution
 from ppl.functions import UNKNOWN
 from ppl.source import Span
+from ppl.streams import Column
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,14 @@ class Data(Expr):
 
 
 @dataclass(frozen=True, eq=False)
+class Streamed(Expr):
+    """Data that are read row by row, the rows in front. No program has all of them at once, so they are not static."""
+
+    name: str
+    column: Column = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
 class Value(Expr):
     """The value of a site, deterministic or parameter, with that statement's plates as axes."""
 
@@ -90,6 +99,25 @@ class AxisIndex(Expr):
     """The index of an axis: the integers `start:stop` along it."""
 
     axis: Axis
+
+
+@dataclass(frozen=True, eq=False)
+class BatchIndex(Expr):
+    """The positions, counted from 0, of the elements of a plate that one step of a fit sees, along the plate `axis` of
+    that step. They are handed in under `name`.
+    """
+
+    axis: Axis
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
+class BatchRows(Expr):
+    """The rows of streamed data that one step of a fit sees, along its plate `axis`; handed in under `name`."""
+
+    axis: Axis
+    name: str
+    column: Column = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)

@@ -51,8 +51,8 @@ def without_gaps(model: Model) -> Model:
             problems.extend(error.diagnostics)
     if problems:
         raise ModelError(problems)
-    filled = (tuple(with_values(s, completed) for s in part) for part in (statements, model.predicted))
-    return Model(model.name, *filled)
+    filled = [tuple(with_values(s, completed) for s in part) for part in (statements, model.predicted)]
+    return replace(model, statements=filled[0], predicted=filled[1])
 
 
 @dataclass(frozen=True)

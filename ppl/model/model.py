@@ -16,6 +16,7 @@ from ppl.distributions import Distribution
 from ppl.model.circles import circles
 from ppl.model.expressions import Dim, Expr, Type, values_read
 from ppl.source import Span
+from ppl.streams import Column
 
 
 @dataclass(frozen=True)
@@ -126,13 +127,15 @@ class Factor(Statement):
 class Param(Statement):
     """`param name: support = initial`: a point estimate learned with the guide; no draw, no prior.
 
-    A latent that is optimised as a point is one too; `prior` is then the factor that holds its log density.
+    A latent that is optimised as a point is one too; `prior` is then the factor that holds its log density. `network`
+    marks weights and biases.
     """
 
     dims: tuple[Dim, ...]
     support: SupportOf
     initial: np.ndarray | float
     prior: str = ""
+    network: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -144,15 +147,52 @@ class Param(Statement):
 
 
 @dataclass(frozen=True)
+class Batch:
+    """A plate of `total` elements of which each step of a fit sees `size` random ones.
+
+    `axis` is the plate in the model at hand: all of it, or in the model of one step (see `ppl.model.subsample`) the
+    elements drawn, which `name` tells by their positions.
+    """
+
+    axis: Axis
+    size: int
+    total: int
+    span: Span | None = field(default=None, repr=False, compare=False)
+    columns: tuple[Column, ...] = field(default=(), repr=False, compare=False)
+    """What is read row by row along it, in the model of one step."""
+
+    @property
+    def name(self) -> str:
+        return f"batch of {self.axis.name}"
+
+    @property
+    def handed_in(self) -> tuple[str, ...]:
+        """The names under which a step is handed the positions drawn and the rows there."""
+        return (self.name, *(rows_of(column) for column in self.columns))
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the model at hand is that of one step."""
+        return self.axis.size == self.size < self.total
+
+
+def rows_of(column: Column) -> str:
+    """The name under which a step is handed its rows of a column."""
+    return f"rows of {column.name}"
+
+
+@dataclass(frozen=True)
 class Model:
     """Statements in an order in which each reads only earlier ones.
 
-    `predicted` are run once for each posterior draw and do not enter the log density.
+    `predicted` are run once for each posterior draw and do not enter the log density. `batches` are the plates that a
+    fit goes through in random parts.
     """
 
     name: str
     statements: tuple[Statement, ...]
     predicted: tuple[Statement, ...] = ()
+    batches: tuple[Batch, ...] = ()
 
     @cached_property
     def by_name(self) -> dict[str, Statement]:

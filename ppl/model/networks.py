@@ -49,6 +49,15 @@ ACTIVATIONS: dict[str, Callable[[Expr], Expr]] = {
     "elu": _elu,
     "identity": lambda x: x,
 }
+HEADS: dict[str, Callable[[int], int]] = {
+    "gaussian": lambda size: 2 * size,
+    "full_gaussian": lambda size: size + size * (size + 1) // 2,
+    "categorical": lambda size: size,
+    "bernoulli": lambda size: size,
+}
+"""What a network can end in to be an encoder, and how many outputs each takes for a latent of some size (of some number
+of states): means and log standard deviations, means and a Cholesky factor, logits.
+"""
 RECTIFIERS = frozenset({"relu", "elu", "gelu", "softplus"})
 
 
@@ -56,7 +65,7 @@ RECTIFIERS = frozenset({"relu", "elu", "gelu", "softplus"})
 class Network:
     """A declared network: lengths of its layers, inputs first, and the values of its weights.
 
-    `gaussian` marks one whose outputs are the means and log standard deviations of a guide.
+    `head` says of an encoder what its outputs are the parameters of: one of `HEADS`.
     """
 
     name: str
@@ -64,14 +73,14 @@ class Network:
     act: str
     weights: tuple[Expr, ...]
     biases: tuple[Expr, ...]
-    gaussian: bool = False
+    head: str = ""
 
-    def apply(self, value: Expr, span: Span | None) -> Expr:
+    def apply(self, value: Expr, span: Span | None, encoding: bool = False) -> Expr:
         """The outputs for a vector, or for every row of a matrix. Raises ModelError where the length is another."""
-        if self.gaussian:
+        if self.head and not encoding:
             raise ModelError.of(
-                "E801", span, f"`{self.name}` ends in gaussian(…): using it other than in a guide note "
-                "`@amortized(…)` is not supported yet", "give the last size as a number",
+                "E318", span, f"`{self.name}` ends in {self.head}(…): it is an encoder, for a guide note",
+                "give the last size as a number to use its outputs",
             )  # fmt: skip
         self.check(value, span)
         if len(value.type.dims) == 1:
@@ -98,7 +107,7 @@ class Network:
 
 
 def declare(
-    builder: Builder, name: str, sizes: Sequence[int], act: str, gaussian: bool = False, span: Span | None = None
+    builder: Builder, name: str, sizes: Sequence[int], act: str, head: str = "", span: Span | None = None
 ) -> Network:
     """A network with its weights and biases as learned parameters."""
     weights, biases = [], []
@@ -106,9 +115,11 @@ def declare(
         last = layer == len(sizes) - 2
         start = _initial(name, layer, inputs, outputs, act in RECTIFIERS and not last)
         dims = (Dim(inputs), Dim(outputs))
-        weights.append(builder.param(f"{name}.weight{layer}", start, SupportOf("real"), dims, span))
-        biases.append(builder.param(f"{name}.bias{layer}", np.zeros(outputs), SupportOf("real"), dims[1:], span))
-    return Network(name, tuple(sizes), act, tuple(weights), tuple(biases), gaussian)
+        weights.append(builder.param(f"{name}.weight{layer}", start, SupportOf("real"), dims, span, network=True))
+        biases.append(
+            builder.param(f"{name}.bias{layer}", np.zeros(outputs), SupportOf("real"), dims[1:], span, network=True)
+        )
+    return Network(name, tuple(sizes), act, tuple(weights), tuple(biases), head)
 
 
 def _initial(name: str, layer: int, inputs: int, outputs: int, rectified: bool) -> np.ndarray:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ppl.axes import Axis, union
 from ppl.errors import Diagnostic
+from ppl.model.collapse import Collapse
 from ppl.model.elimination import Elimination
-from ppl.model.model import Model, Site
+from ppl.model.model import Batch, Model, Site
 
-Treatment = Literal["observed", "enumerated", "guided", "point"]
-Estimator = Literal["none", "exact", "pathwise", "score"]
+Treatment = Literal["observed", "collapsed", "enumerated", "guided", "point"]
+Estimator = Literal["none", "exact", "pathwise", "implicit", "score"]
+Degree = float | tuple[float, ...]
+"""How centred a coordinate is, from 0 to 1: for all elements of a site, or for each (plates in order, flattened)."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +24,10 @@ class SitePlan:
     """The decision for one site (or learned parameter).
 
     `bijection` is the support whose bijection carries the site to the reals; `block` the guide factor it
-    belongs to; `centred` is False where the coordinate is the standardised value, `loc + scale u` being the value
-    itself. `reason` says in words why, `alternatives` what else was possible and why not.
+    belongs to, `factor` the family of its own factor where it is in no block, `amortised` whether that has its
+    parameters from a network; `centred` is how far the coordinate u is
+    the value itself (1) or the standardised one (0): the value is `loc + scale^(1 - centred) (u - centred loc)`.
+    `reason` says in words why, `alternatives` what else was possible and why not.
     """
 
     name: str
@@ -33,7 +39,14 @@ class SitePlan:
     estimator: Estimator = "none"
     size: int = 0
     alternatives: str = ""
-    centred: bool = True
+    centred: Degree = 1.0
+    factor: str = ""
+    amortised: bool = False
+
+    @property
+    def standardised(self) -> bool:
+        """Whether location and scale enter the coordinate of any element."""
+        return self.centred != 1.0
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,9 @@ class Plan:
     sites: dict[str, SitePlan] = field(default_factory=dict)
     eliminations: tuple[Elimination, ...] = ()
     costs: tuple[Cost, ...] = ()
+    collapses: dict[str, Collapse] = field(default_factory=dict)
+    carried: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Of latents whose value is computed from those of others, which these are."""
     warnings: tuple[Diagnostic, ...] = ()
 
     def warned(self, records: Iterable[Diagnostic]) -> Plan:
@@ -75,14 +91,43 @@ class Plan:
         return tuple(site for site in self.sites.values() if site.treatment in treatments)
 
     @property
+    def batches(self) -> tuple[Batch, ...]:
+        """The plates that a fit goes through in random parts: those with terms that are not collapsed."""
+        axes = {axis for cost in self.costs if cost.name not in self.collapses for axis in cost.axes}
+        return tuple(batch for batch in self.model.batches if batch.axis in axes)
+
+    def scale(self, axes: Iterable[Axis]) -> float:
+        """How often a term over these plates counts, where a step sees only part of one."""
+        axes = set(axes)
+        return math.prod(b.total / b.size for b in self.model.batches if b.drawn and b.axis in axes)
+
+    def is_local(self, site: Site) -> bool:
+        """Whether a site has an element for each one of a plate that is seen in parts."""
+        return any(batch.axis in site.axes for batch in self.model.batches)
+
+    @property
     def continuous(self) -> tuple[Site, ...]:
         """Latent sites that live in the flat Gaussian vector, in the model's order."""
-        return tuple(s for s in self.model.latents if self.sites[s.name].estimator == "pathwise")
+        return tuple(s for s in self._guided if not self.sites[s.name].factor)
+
+    @property
+    def factored(self) -> tuple[Site, ...]:
+        """Latent sites with a guide factor of their own."""
+        return tuple(s for s in self._guided if self.sites[s.name].factor)
+
+    @property
+    def transformed(self) -> tuple[Site, ...]:
+        """Latent sites whose guide is over an unconstrained coordinate."""
+        return tuple(s for s in self._guided if self.sites[s.name].bijection)
 
     @property
     def scored(self) -> tuple[Site, ...]:
-        """Latent sites with a guide factor of their own and a score-function gradient."""
-        return tuple(s for s in self.model.latents if self.sites[s.name].estimator == "score")
+        """Latent sites with a score-function gradient."""
+        return tuple(s for s in self._guided if self.sites[s.name].estimator == "score")
+
+    @property
+    def _guided(self) -> tuple[Site, ...]:
+        return tuple(s for s in self.model.latents if self.sites[s.name].treatment == "guided")
 
     @property
     def enumerated(self) -> tuple[Site, ...]:

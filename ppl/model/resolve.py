@@ -33,6 +33,10 @@ class ArrayLanguage(ABC, Generic[A]):
     @abstractmethod
     def data(self, name: str, value: np.ndarray) -> A: ...
 
+    def given(self, name: str) -> A:
+        """An array that is handed in when a program runs."""
+        raise ValueError(f"`{name}` is known only when a program runs")
+
     @abstractmethod
     def apply(self, function: Function, arguments: Sequence[A], static: dict[str, Any]) -> A: ...
 
@@ -133,6 +137,15 @@ class Resolver(Generic[A]):
 
     def _axis_index(self, node: ex.AxisIndex) -> Resolved[A]:
         return Resolved(self.language.constant(np.arange(node.axis.start, node.axis.stop)), (node.axis,), 0)
+
+    def _batch_index(self, node: ex.BatchIndex) -> Resolved[A]:
+        return Resolved(self.language.given(node.name), (node.axis,), 0)
+
+    def _batch_rows(self, node: ex.BatchRows) -> Resolved[A]:
+        return Resolved(self.language.given(node.name), (node.axis,), len(node.type.dims))
+
+    def _streamed(self, node: ex.Streamed) -> Resolved[A]:
+        return Resolved(self.language.given(f"all rows of {node.name}"), (), len(node.type.dims))
 
     def _call(self, node: ex.Call) -> Resolved[A]:
         function = FUNCTIONS[node.function]
@@ -283,6 +296,9 @@ Resolver.visitors = {
     ex.Data: Resolver._data,
     ex.Value: Resolver._value,
     ex.AxisIndex: Resolver._axis_index,
+    ex.BatchIndex: Resolver._batch_index,
+    ex.BatchRows: Resolver._batch_rows,
+    ex.Streamed: Resolver._streamed,
     ex.Call: Resolver._call,
     ex.LogDensity: Resolver._log_density,
     ex.SliceOf: Resolver._slice,

@@ -154,7 +154,8 @@ def _treated(plan: Plan) -> None:
     for name, statement in decided.items():
         site = plan.sites[name]
         observed = isinstance(statement, Site) and statement.observed is not None
-        allowed = {"point"} if isinstance(statement, Param) else {"observed"} if observed else {"guided", "enumerated"}
+        seen = {"observed", "collapsed"} if observed else {"guided", "enumerated"}
+        allowed = {"point"} if isinstance(statement, Param) else seen
         _demand(site.treatment in allowed, f"`{name}` is {site.treatment}")
         _demand(site.axes == statement.axes and site.name == name, f"the plan has other plates for `{name}`")
         _demand(site.size == math.prod(statement.shape), f"`{name}` has {site.size} elements in the plan")
@@ -199,15 +200,16 @@ def _estimated(plan: Plan) -> None:
     for site in plan.model.sites:
         decided, name = plan.sites[site.name], site.name
         discrete = site.distribution.family.discrete
-        allowed = {"observed": {"none"}, "enumerated": {"exact"}}.get(decided.treatment, {"pathwise", "score"})
+        allowed = {"observed": {"none"}, "collapsed": {"none"}, "enumerated": {"exact"}}.get(
+            decided.treatment, {"pathwise", "implicit", "score"}
+        )
         _demand(decided.estimator in allowed, f"`{name}` is {decided.treatment} with the {decided.estimator} estimator")
-        _demand(discrete or decided.estimator in ("none", "pathwise"), f"`{name}` is continuous, {decided.estimator}")
-        if decided.estimator == "pathwise":
-            _demand(not discrete, f"`{name}` is discrete and pathwise")
+        _demand(not discrete or decided.estimator in ("none", "exact", "score"), f"`{name}` is discrete and pathwise")
+        if decided.bijection:
             _demand(decided.bijection == site.support.name, f"`{name}` goes through the bijection of another support")
             _demand(SUPPORTS[decided.bijection].bijection is not None, f"`{name}` has no bijection")
         if decided.treatment == "guided":
-            _demand(bool(decided.block), f"`{name}` is in no block of the guide")
+            _demand(bool(decided.block) != bool(decided.factor), f"`{name}` is not in one part of the guide")
 
 
 def _costed(plan: Plan) -> None:
@@ -224,7 +226,8 @@ def _check_cost(plan: Plan, cost: Cost, members: tuple[str, ...]) -> None:
     model = plan.model
     random = {s.name for s in (*model.latents, *model.params)} - {site.name for site in plan.enumerated}
     read = {name for member in members for name in (member, *model.random_ancestors(model.by_name[member]))}
-    _demand(cost.depends == read & random, f"the cost of `{cost.name}` depends on {sorted(read & random)}")
+    wanted = (read & random).union(*(plan.carried.get(name, frozenset()) for name in read & random))
+    _demand(cost.depends == wanted, f"the cost of `{cost.name}` depends on {sorted(wanted)}")
     scored = {site.name: site for site in plan.scored if site.name in cost.depends}
     _demand(set(cost.local) == set(scored), f"the cost of `{cost.name}` is local in other sites than those scored")
     for name, local in cost.local.items():
@@ -232,8 +235,27 @@ def _check_cost(plan: Plan, cost: Cost, members: tuple[str, ...]) -> None:
         _demand(set(local) <= shared, f"the cost of `{cost.name}` is local along a plate that `{name}` lacks")
 
 
+def _collapsed(plan: Plan) -> None:
+    """What is collapsed is observed, its cost a single number; what is evaluated stands over its cells."""
+    treated = {site.name for site in plan.with_treatment("collapsed")}
+    _demand(treated == plan.collapses.keys(), "collapses and treatments differ")
+    joined = {name for elimination in plan.eliminations for name in elimination.members}
+    _demand(not treated & joined, "a collapsed site is in an elimination")
+    for cost in plan.costs:
+        _demand(not (cost.keep and cost.name in treated), f"a scored site wants the parts of `{cost.name}`")
+    for name, found in plan.collapses.items():
+        _demand(found.site is plan.model.by_name[name], f"the statistics are not those of `{name}`")
+        _demand(set(found.cells.plates) == set(found.site.axes), f"the rows of `{name}` run over other plates")
+        counts = found.cells.counts
+        _demand(len(counts) == found.cells.axis.size and bool(np.all(counts > 0)), f"`{name}` has an empty cell")
+        known = {name, *plan.model.random_ancestors(found.site)}
+        for expression in found.expressions:
+            _check_expression(found.site, expression, plan.model.by_name)
+            _demand(set(expression.type.axes) <= {found.cells.axis}, f"`{name}` is evaluated along its rows")
+            _demand(ex.values_read(expression) <= known, f"`{name}` does not depend on all that is evaluated for it")
+
+
 STAGES: dict[str, tuple[Callable[[Plan], None], ...]] = {
-    "check_notes": (),
     "make_points": (),
     "treat": (_treated,),
     "enumerate_discretes": (_treated, _enumerated),
@@ -241,5 +263,6 @@ STAGES: dict[str, tuple[Callable[[Plan], None], ...]] = {
     "parameterise": (_treated, _enumerated, _estimated),
     "split_hierarchy": (_treated, _enumerated, _estimated),
     "list_costs": (_treated, _enumerated, _estimated, _costed),
+    "collapse": (_treated, _enumerated, _estimated, _costed, _collapsed),
 }
 """The specifications that hold after each pass of the compiler, by the pass's name."""

@@ -1,1 +1,5 @@
-"""Objectives: how cost terms become one number to maximise."""
+"""Objectives: how the draws of one step become one number to maximise."""
+
+from ppl.objectives.base import OBJECTIVES, Objective, ObjectiveKind, Weighting, equal
+
+__all__ = ["OBJECTIVES", "Objective", "ObjectiveKind", "Weighting", "equal"]

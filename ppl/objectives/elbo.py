@@ -1,19 +1,25 @@
-"""The evidence lower bound as a sum of cost terms."""
+"""The evidence lower bound, `E_q[log p(x, z) - log q(z)]`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from ppl.objectives.base import OBJECTIVES, Objective, ObjectiveKind
 
-from ppl.runtime.trace import CostValue, Trace
-
-Array = Any
-
-
-def elbo_draws(xp: Any, trace: Trace, costs: Sequence[CostValue]) -> Array:
-    """One unbiased ELBO estimate a draw, in nats: (draw,). The Gaussian block's entropy is in closed form."""
-    total: Array = trace.entropy
-    for cost in costs:
-        positions = tuple(range(1, 1 + len(cost.axes)))
-        total = total + (xp.sum(cost.value, axis=positions) if positions else cost.value)
-    return total
+OBJECTIVES.register(
+    ObjectiveKind(
+        "elbo",
+        "The evidence lower bound, entropies and expected log priors in closed form where there is one.",
+        lambda: Objective("elbo", closed=True),
+    )
+)
+OBJECTIVES.register(
+    ObjectiveKind(
+        "sampled_elbo", "The evidence lower bound, every term by Monte Carlo.", lambda: Objective("sampled_elbo")
+    )
+)
+OBJECTIVES.register(
+    ObjectiveKind(
+        "stl",
+        "The evidence lower bound by sticking the landing: no gradient noise at an exact fit (Roeder et al. 2017).",
+        lambda: Objective("stl", held=True),
+    )
+)

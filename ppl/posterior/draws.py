@@ -53,10 +53,14 @@ class WeightedDraws:
         return self.values[name]
 
     def mean(self, name: str) -> Any:
+        if self._learned(name):
+            return np.array(self.array(name)[0])
         draws = self.array(name)
         return self.variables[name].blank(statistics.mean(draws, self.weights))
 
     def sd(self, name: str) -> Any:
+        if self._learned(name):
+            return np.zeros(self.variables[name].shape)
         draws = self.array(name)
         return self.variables[name].blank(statistics.sd(draws, self.weights))
 
@@ -65,6 +69,8 @@ class WeightedDraws:
         draws = self.array(name)
         if np.any((np.asarray(q) < 0) | (np.asarray(q) > 1)):
             raise InferenceError.of("E618", None, f"quantile {q}", "it lies between 0 and 1")
+        if self._learned(name):
+            return np.broadcast_to(draws[0], (*np.shape(q), *draws.shape[1:]))
         return self.variables[name].blank(statistics.quantile(draws, self.weights, q))
 
     def shown(self) -> dict[str, np.ndarray]:
@@ -85,14 +91,20 @@ class WeightedDraws:
             values = {name: array[:count] for name, array in self.values.items()}
         else:
             chosen = np.random.default_rng(seed).choice(self.count, count, p=self.weights)
-            values = {name: array[chosen] for name, array in self.values.items()}
+            values = {name: _at(array, chosen) for name, array in self.values.items()}
         return WeightedDraws(self.variables, values, None, self.left_out)
 
     def summary(self, names: Iterable[str] | None = None) -> Summary:
         """Mean, standard deviation and quantiles of every element of every variable, or of those named."""
         chosen = list(self.values) if names is None else list(names)
         rows = tuple(row for name in chosen for row in self._rows(name))
-        return Summary(rows, tuple(f"{name}: {why}" for name, why in self.left_out.items()))
+        learned = frozenset(name for name in chosen if self._learned(name))
+        return Summary(rows, tuple(f"{name}: {why}" for name, why in self.left_out.items()), learned)
+
+    def _learned(self, name: str) -> bool:
+        """Whether a variable is a point that was learned: all its draws are the same one."""
+        self.array(name)
+        return self.variables[name].kind == "param"
 
     def _rows(self, name: str) -> list[Row]:
         low, middle, high = (q.ravel() for q in self.quantile(name, [0.05, 0.5, 0.95]))
@@ -101,3 +113,10 @@ class WeightedDraws:
         absent = set(self.variables[name].absent)
         rows = enumerate(zip(elements, *columns, strict=True))
         return [Row(name, element, *map(float, row)) for place, (element, *row) in rows if place not in absent]
+
+
+def _at(array: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Some of the draws; a single one that stands for all stays one."""
+    if array.strides[0] == 0:
+        return np.broadcast_to(array[0], (len(chosen), *array.shape[1:]))
+    return array[chosen]

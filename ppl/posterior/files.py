@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import math
-import os
 import pathlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import Any
 
 from ppl.errors import DataError
+from ppl.streams.writing import replacing
 
 
 def read_json_data(path: pathlib.Path) -> dict[str, Any]:
@@ -83,27 +80,3 @@ def write_json(path: pathlib.Path, content: dict[str, dict[str, float]]) -> None
     }
     with replacing(path) as file:
         file.write((json.dumps(finite, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode())
-
-
-@contextmanager
-def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
-    """A binary file to write that becomes `path` when the block ends well; otherwise `path` stays as it was.
-
-    What is not a regular file (a pipe, a terminal) is written directly. Raises OSError.
-    """
-    target = pathlib.Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        with open(target, "wb") as file:
-            yield file
-        return
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    if not target.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, f"there is no folder {target.parent}", str(path))
-    try:
-        with open(beside, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, target)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ppl.errors import InferenceError
-from ppl.inference.result import InferenceResult, Verdict
+from ppl.inference.result import Correction, InferenceResult, Rung, Verdict
 from ppl.model.model import Model
+from ppl.model.streamed import require_whole
 from ppl.posterior.draws import WeightedDraws
-from ppl.posterior.quantities import derived, is_derived, over_draws, pointwise_log_likelihood, predictive, too_large
+from ppl.posterior.quantities import observed_values, pointwise_log_likelihood, predictive
+from ppl.posterior.results import local_latents, posterior_draws
 from ppl.posterior.summary import Summary
-from ppl.posterior.variables import model_variables
 
 if TYPE_CHECKING:
     import arviz
+    from matplotlib.figure import Figure
 
 
 class Bound(Protocol):
@@ -72,6 +74,8 @@ class Run:
     verdict: Verdict
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    rungs: tuple[Rung, ...] = ()
+    corrections: tuple[Correction, ...] = ()
 
     @classmethod
     def of(cls, result: InferenceResult) -> Run:
@@ -82,7 +86,8 @@ class Run:
             history=np.asarray(result.history, float), steps=int(result.steps), seconds=float(result.seconds),
             converged=bool(result.converged), stopped=result.stopped, seed=int(result.seed), draws=int(result.draws),
             verdict=result.verdict, notes=tuple(result.notes),
-            warnings=tuple(record.render() for record in result.plan.warnings),
+            warnings=tuple(record.render() for record in result.plan.warnings), rungs=tuple(result.rungs),
+            corrections=tuple(result.corrections),
         )  # fmt: skip
 
 
@@ -102,26 +107,29 @@ class Fit:
     program: Bindable | None
     training: Training | None
     explanation: Callable[[bool], str]
+    local: frozenset[str] = frozenset()
+    """Latents that each row of the data, or each element of a plate seen in parts, has for itself."""
 
     @classmethod
     def of(cls, program: Bindable, model: Model, data: dict[str, Any], result: InferenceResult, base: int = 0) -> Fit:
         """The fit of `model`, which is `program` bound to `data`, with all quantities that follow from its draws."""
         return cls(
             name=program.name,
-            posterior=_posterior(model, data, result),
+            posterior=posterior_draws(model, data, result),
             run=Run.of(result),
             outcomes=frozenset(site.name for site in model.observed),
             base=base,
             program=program,
             training=Training(model, data),
             explanation=_explainer(result),
+            local=local_latents(result),
         )
 
     # The posterior -------------------------------------------------------------------------------
 
     def summary(self, names: str | Iterable[str] | None = None) -> Summary:
         """A table of mean, standard deviation and 5, 50 and 95 % quantiles; `names` picks variables."""
-        return self.posterior.summary([names] if isinstance(names, str) else names)
+        return self.posterior.summary(_listed(names))
 
     def mean(self, name: str) -> Any:
         """Posterior mean, of the variable's shape."""
@@ -171,7 +179,9 @@ class Fit:
         """Posterior predictive draws (draws, *shape) of outcomes, deterministic quantities and the predict block.
 
         `data` are new data, the outcomes left out (or ignored); without it the data of the fit. Row i follows from
-        row i of `fit.draws(draws, seed)`. Latents must have the same shapes as in the fit.
+        row i of `fit.draws(draws, seed)`. Latents must have the same shapes as in the fit, but for those that rows
+        have for themselves: of `@amortized` ones the new data are encoded, of others of a `@minibatch` plate the prior
+        is drawn where the plate has another length.
         """
         return self.predictive(data, draws, seed, base).shown()
 
@@ -179,12 +189,45 @@ class Fit:
         self, data: Mapping[str, Any] | None = None, draws: int | None = None, seed: int = 0, base: int | None = None
     ) -> WeightedDraws:
         """As `predict`, with `summary`, `mean`, `sd` and `quantile` of the predictions."""
-        bound: Bound
-        if data is None:
-            bound = self._training("predict")
-        else:
-            bound = self._program("predict").bind_without_outcomes(data, self._base(base))
-        return predictive(bound.model, bound.data, self._sample(draws, seed), self.outcomes, seed)
+        bound, sample = self._open("predict", data, base), self._sample(draws, seed)
+        if data is not None:
+            sample = self._with_encoded(bound, sample, seed)
+        return predictive(bound.model, bound.data, sample, self.outcomes, seed, self.local)
+
+    def encode(
+        self,
+        data: Mapping[str, Any],
+        draws: int = 1000,
+        refine: int = 0,
+        seed: int = 0,
+        base: int | None = None,
+    ) -> WeightedDraws:
+        """The posterior of the latents that rows have for themselves, for rows that the fit has not seen.
+
+        One pass of the encoders gives it for `@amortized` latents; `refine` gradient steps then improve it row by row,
+        and find it for others of a `@minibatch` plate. All that was learned stays as it is. Row i belongs to row i of
+        `fit.draws(draws, seed)`. Raises InferenceError where there is nothing to encode.
+        """
+        from ppl.posterior.encoding import encode
+
+        bound = self._program("encode").bind(data, self._base(base))
+        require_whole(bound.model, "encode")
+        return encode(bound.model, bound.data, self._sample(draws, seed), self.local, refine, seed)
+
+    def _with_encoded(self, bound: Bound, sample: WeightedDraws, seed: int) -> WeightedDraws:
+        """The draws with those of amortised latents replaced by what their encoders make of the data."""
+        from ppl.posterior.encoding import encode, encoded_sites
+
+        names = encoded_sites(bound.model)
+        if not names:
+            return sample
+        require_whole(bound.model, "predict")
+        found = encode(bound.model, bound.data, sample, names, 0, seed)
+        return replace(
+            sample,
+            variables={**sample.variables, **found.variables},
+            values={**sample.values, **found.values},
+        )
 
     def log_likelihood(
         self, data: Mapping[str, Any] | None = None, draws: int | None = None, seed: int = 0, base: int | None = None
@@ -209,6 +252,35 @@ class Fit:
         known = data is not None or self.training is not None
         model = self._bound("to_arviz", data, None).model if known else None
         return to_inference_data(self, data, model, draws, seed)
+
+    # Pictures, by the extra `plot` -------------------------------------------------------------------
+
+    def plot(self, names: str | Iterable[str] | None = None) -> Figure:
+        """Marginal densities and intervals of every latent, or of those in `names`: `"theta"`, `"theta[0]"`."""
+        from ppl.posterior.plots import plot_marginals
+
+        return plot_marginals(self, _listed(names))
+
+    def plot_pairs(self, names: str | Iterable[str] | None = None) -> Figure:
+        """Draws of every pair of up to ten numbers, with their correlation; without `names` of the first five."""
+        from ppl.posterior.plots import plot_pairs
+
+        return plot_pairs(self, _listed(names))
+
+    def plot_predictive(
+        self, name: str | None = None, data: Mapping[str, Any] | None = None, draws: int = 1000, seed: int = 0
+    ) -> Figure:
+        """Posterior predictive check of an outcome: predictions beside what the data of the fit, or `data`, have."""
+        from ppl.posterior.plots import plot_predictive
+
+        observed = observed_values(self._open("plot_predictive", data, None).model)
+        return plot_predictive(observed, self.predictive(data, draws, seed), name)
+
+    def plot_history(self) -> Figure:
+        """The ELBO along the optimisation."""
+        from ppl.posterior.plots import plot_history
+
+        return plot_history(self)
 
     # Files ---------------------------------------------------------------------------------------
 
@@ -240,6 +312,12 @@ class Fit:
     def _base(self, base: int | None) -> int:
         return self.base if base is None else base
 
+    def _open(self, what: str, data: Mapping[str, Any] | None, base: int | None) -> Bound:
+        """As `_bound`, where new data may leave out outcomes."""
+        if data is None:
+            return self._training(what)
+        return self._program(what).bind_without_outcomes(data, self._base(base))
+
     def _bound(self, what: str, data: Mapping[str, Any] | None, base: int | None) -> Bound:
         return self._training(what) if data is None else self._program(what).bind(data, self._base(base))
 
@@ -259,24 +337,14 @@ class Fit:
         return self.program
 
 
-def _posterior(model: Model, data: dict[str, Any], result: InferenceResult) -> WeightedDraws:
-    """The result's draws, the learned parameters as constant draws, and everything derived from them."""
-    sizes = [len(array) for array in result.values.values()]
-    count = sizes[0] if sizes else 1
-    variables = {name: v for name, v in model_variables(model).items() if v.kind != "outcome"}
-    given = {**result.values, **result.points}
-    points = {name: np.asarray(point)[None] for name, point in result.points.items()}
-    known = over_draws({**result.values, **points}, count) | derived(model, data, given, count, result.seed)
-    left_out = {n: too_large(v, count) for n, v in variables.items() if n not in known and is_derived(v)}
-    values = {name: known[name] for name in variables if name in known}
-    return WeightedDraws(variables, values, result.log_weights, left_out)
+def _listed(names: str | Iterable[str] | None) -> list[str] | None:
+    return None if names is None else [names] if isinstance(names, str) else list(names)
 
 
 def _explainer(result: InferenceResult) -> Callable[[bool], str]:
     def explained(code: bool) -> str:
         from ppl.inference.explain import explain
 
-        conditional = result.method == "conditional"
-        return explain(result.plan, "conditional" if conditional else result.guide.gaussian.name, code)
+        return explain(result.plan, result.guide.gaussian.name, code, result)
 
     return explained

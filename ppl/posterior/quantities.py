@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from ppl.compiler import pointwise_program, quantities_program, simulate_program
 from ppl.errors import DataError, Diagnostic
 from ppl.model.model import Model, Param, Site
 from ppl.model.resolve import NumpyLanguage, Resolver, evaluate
+from ppl.model.streamed import require_whole
 from ppl.numeric import NUMPY
 from ppl.posterior.draws import WeightedDraws
 from ppl.posterior.variables import Variable, model_variables
@@ -22,9 +23,21 @@ MOST_NUMBERS = 20_000_000
 Arrays = dict[str, np.ndarray]
 
 
-def derived(model: Model, data: Mapping[str, Any], latents: Mapping[str, np.ndarray], draws: int, seed: int) -> Arrays:
-    """Deterministic statements and the predict block for draws of the latents, where they are not too large."""
-    wanted = [v.name for v in model_variables(model).values() if is_derived(v) and v.size * draws <= MOST_NUMBERS]
+def derived(
+    model: Model,
+    data: Mapping[str, Any],
+    latents: Mapping[str, np.ndarray],
+    draws: int,
+    seed: int,
+    names: Iterable[str] | None = None,
+) -> Arrays:
+    """Deterministic statements and the predict block for draws of the latents, where they are not too large.
+
+    `names` picks some of them.
+    """
+    variables = model_variables(model)
+    candidates = variables if names is None else {name: variables[name] for name in names}
+    wanted = [v.name for v in candidates.values() if is_derived(v) and v.size * draws <= MOST_NUMBERS]
     prepare, run = quantities_program(model, wanted).load(NUMPY)
     return over_draws(_called(prepare, run, data, np.random.default_rng(seed), draws, latents), draws)
 
@@ -39,10 +52,19 @@ def too_large(variable: Variable, draws: int) -> str:
 
 
 def predictive(
-    model: Model, data: Mapping[str, Any], fitted: WeightedDraws, outcomes: frozenset[str], seed: int
+    model: Model,
+    data: Mapping[str, Any],
+    fitted: WeightedDraws,
+    outcomes: frozenset[str],
+    seed: int,
+    local: frozenset[str] = frozenset(),
 ) -> WeightedDraws:
-    """Draws of the outcomes and all that follows from equally weighted draws of the fit, under a model of new data."""
-    given = _transferred(model, fitted, outcomes)
+    """Draws of the outcomes and all that follows from equally weighted draws of the fit, under a model of new data.
+
+    Of `local` latents with other shapes than in the fit, those of new units, the prior is drawn.
+    """
+    require_whole(model, "predict")
+    given = transferred(model, fitted, outcomes | new_units(model, fitted, local))
     prepare, run = simulate_program(model, given).load(NUMPY)
     drawn = _called(prepare, run, data, np.random.default_rng([seed, 1]), fitted.count, given)
     variables = {name: v for name, v in model_variables(model).items() if name in drawn}
@@ -51,7 +73,8 @@ def predictive(
 
 def pointwise_log_likelihood(model: Model, data: Mapping[str, Any], fitted: WeightedDraws) -> Arrays:
     """Log density of every observation, (draws, *plates), by observed site."""
-    given = _transferred(model, fitted, frozenset())
+    require_whole(model, "log_likelihood")
+    given = transferred(model, fitted, frozenset())
     prepare, run = pointwise_program(model).load(NUMPY)
     with np.errstate(all="ignore"):
         return over_draws(run(given, prepare(data)), fitted.count)
@@ -82,7 +105,7 @@ def over_draws(arrays: Mapping[str, np.ndarray], draws: int) -> Arrays:
     return {name: np.broadcast_to(array, (draws, *array.shape[1:])) for name, array in ordered.items()}
 
 
-def _transferred(model: Model, fitted: WeightedDraws, outcomes: frozenset[str]) -> Arrays:
+def transferred(model: Model, fitted: WeightedDraws, left_out: frozenset[str]) -> Arrays:
     """The fit's latents and parameters as a model of other data takes them.
 
     Raises DataError where a latent has no draws or draws of another shape.
@@ -91,7 +114,7 @@ def _transferred(model: Model, fitted: WeightedDraws, outcomes: frozenset[str]) 
     given: Arrays = {}
     latents: tuple[Site | Param, ...] = (*model.latents, *model.params)
     for statement in latents:
-        if statement.name in outcomes:
+        if statement.name in left_out:
             continue
         problem = _unfit(statement, fitted)
         if problem is not None:
@@ -102,6 +125,15 @@ def _transferred(model: Model, fitted: WeightedDraws, outcomes: frozenset[str]) 
     if problems:
         raise DataError(problems)
     return given
+
+
+def new_units(model: Model, fitted: WeightedDraws, local: frozenset[str]) -> frozenset[str]:
+    """Those of the latents that are of other units than in the fit, as their shapes tell."""
+    return frozenset(
+        site.name
+        for site in model.latents
+        if site.name in local and (site.name not in fitted.values or fitted.variables[site.name].shape != site.shape)
+    )
 
 
 def _unfit(statement: Site | Param, fitted: WeightedDraws) -> Diagnostic | None:

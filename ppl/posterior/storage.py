@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ppl.errors import InferenceError
-from ppl.inference.result import Verdict
+from ppl.inference.result import Correction, Rung, Verdict
 from ppl.posterior.draws import WeightedDraws
 from ppl.posterior.files import replacing
 from ppl.posterior.fit import Bindable, Fit, Run
@@ -54,12 +54,12 @@ def read_fit(path: pathlib.Path, program: Bindable | None, parse: Callable[[str,
                 run = _read_run(archive, record["run"])
             texts = {bool(code): str(record["explanation"][key]) for code, key in ((0, "plan"), (1, "code"))}
             name, text, base = str(record["model"]["name"]), record["model"]["text"], int(record["base"])
-            outcomes = frozenset(record["outcomes"])
+            outcomes, local = frozenset(record["outcomes"]), frozenset(record.get("local", ()))
         except _BROKEN as error:
             raise InferenceError.of("E621", None, f"{path} is not a saved fit, or a damaged one") from error
     if program is None and text is not None:
         program = parse(text, name)
-    return Fit(name, posterior, run, outcomes, base, program, None, texts.__getitem__)
+    return Fit(name, posterior, run, outcomes, base, program, None, texts.__getitem__, local)
 
 
 def _record(fit: Fit) -> dict[str, Any]:
@@ -72,6 +72,7 @@ def _record(fit: Fit) -> dict[str, Any]:
         "model": {"name": fit.name, "text": program.text if program is not None else None},
         "base": fit.base,
         "outcomes": sorted(fit.outcomes),
+        "local": sorted(fit.local),
         "draws": fit.posterior.count,
         "weighted": fit.posterior.log_weights is not None,
         "stored": list(fit.posterior.values),
@@ -109,6 +110,8 @@ def _read_run(archive: zipfile.ZipFile, record: dict[str, Any]) -> Run:
     for name in ("reasons", "advice"):
         verdict[name] = tuple(verdict[name])
     lists = {name: tuple(record[name]) for name in ("notes", "warnings")}
+    lists["rungs"] = tuple(Rung(**rung) for rung in record.get("rungs", ()))
+    lists["corrections"] = tuple(Correction(**each) for each in record.get("corrections", ()))
     history = _read_array(archive, "history")
     return Run(**{**record, **lists, "verdict": Verdict(**verdict), "history": history})
 

@@ -13,6 +13,7 @@ PRINTED_ROWS = 60
 _FEWEST = 3  # rows shown of every array, however many arrays there are
 _DIGITS = 3
 _HEAD = ("", "mean", "sd", "5 %", "50 %", "95 %")
+_LEARNED = ("learned, without a posterior", "value")
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Summary:
-    """Rows in the model's order; prints as a table. `notes` say what has no row."""
+    """Rows in the model's order; prints as a table. `notes` say what has no row.
+
+    `learned` variables are points without a posterior, and stand in a table of their own.
+    """
 
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
+    learned: frozenset[str] = frozenset()
 
     def to_dict(self) -> dict[str, dict[str, float]]:
         """`{"theta[0]": {"mean": …, "sd": …, "q5": …, "q50": …, "q95": …}, …}`."""
@@ -47,12 +52,15 @@ class Summary:
     def table(self, rows: int | None = PRINTED_ROWS) -> str:
         """The aligned table; beyond about `rows` rows the middle of long arrays is left out, with None nothing is."""
         groups = [list(group) for _, group in itertools.groupby(self.rows, key=lambda row: row.variable)]
-        most = _longest_shown([len(group) for group in groups], rows)
-        cells: list[tuple[str, ...]] = [_HEAD]
-        for group in groups:
-            cells += _shown(group, most)
+        most = longest_shown([len(group) for group in groups], rows)
+        random = [group for group in groups if group[0].variable not in self.learned]
+        points = [group for group in groups if group[0].variable in self.learned]
+        cells = [_HEAD, *(line for group in random for line in _shown(group, most))]
         hidden = sum(max(0, len(group) - most) for group in groups)
-        lines = _aligned(cells)
+        lines = aligned(cells) if random or not points else []
+        if points:
+            table = aligned([_LEARNED, *(line[:2] for group in points for line in _shown(group, most))])
+            lines += [*[""] * bool(lines), *table]
         if hidden:
             lines.append(f"{hidden} of {len(self.rows)} rows hidden; `summary.table(None)` and `to_dict()` have all")
         return "\n".join([*lines, *self.notes])
@@ -66,7 +74,7 @@ class Summary:
         return len(self.rows)
 
 
-def _longest_shown(sizes: list[int], rows: int | None) -> int:
+def longest_shown(sizes: list[int], rows: int | None) -> int:
     """How many rows of one array to show so that all arrays together have at most `rows`."""
     longest = max(sizes, default=0)
     if rows is None:
@@ -79,12 +87,16 @@ def _shown(group: list[Row], most: int) -> list[tuple[str, ...]]:
     """The rows of one variable as text, with one line for the middle where there are more than `most`."""
     known = [decimals for row in group if (decimals := _decimals(row)) is not None]
     usual = statistics.median_low(known) if known else None
-    cells = [(row.name, *format_row(row, usual)) for row in group]
-    if len(group) <= most:
+    return elided([(row.name, *format_row(row, usual)) for row in group], most)
+
+
+def elided(cells: list[tuple[str, ...]], most: int) -> list[tuple[str, ...]]:
+    """Rows of cells, with one line for the middle where there are more than `most`."""
+    if len(cells) <= most:
         return cells
     head = (most + 1) // 2
-    gap = (f"… {len(group) - most} more", *[""] * (len(_HEAD) - 1))
-    return [*cells[:head], gap, *cells[len(group) - (most - head) :]]
+    gap = (f"… {len(cells) - most} more", *[""] * (len(cells[0]) - 1))
+    return [*cells[:head], gap, *cells[len(cells) - (most - head) :]]
 
 
 def format_row(row: Row, usual: int | None = None) -> list[str]:
@@ -131,8 +143,9 @@ def _plain(number: float) -> str:
     return f"{number:.{_DIGITS}g}"
 
 
-def _aligned(cells: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[column]) for row in cells) for column in range(len(_HEAD))]
+def aligned(cells: list[tuple[str, ...]]) -> list[str]:
+    """Rows of cells as lines: the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for name, *numbers in cells:
         parts = [name.ljust(widths[0]), *(text.rjust(width) for text, width in zip(numbers, widths[1:], strict=True))]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ppl.compiler import constrain_program, density_program
+from ppl.compiler import constrain_program, density_program, encoder_program, expected_program
+from ppl.compiler.arrays import ArrayProgram
 from ppl.constraints import SUPPORTS
 from ppl.guides import Guide, Noise
+from ppl.guides.base import GaussianGuide
+from ppl.guides.closed import against
 from ppl.guides.derived import GAUSSIAN
 from ppl.model.model import Param
 from ppl.model.plan import Plan
@@ -23,17 +26,21 @@ Array = Any
 
 
 class Executor:
-    """Runs model and guide over `xp`. Whatever depends on data alone is computed once, here."""
+    """Runs model and guide over `xp`. Whatever depends on data alone is computed once, here.
 
-    def __init__(self, plan: Plan, data: Mapping[str, Any], xp: Any) -> None:
+    Of the sites in `free` the degree of centring is handed in with the points; see `constrain_program`.
+    """
+
+    def __init__(self, plan: Plan, data: Mapping[str, Any], xp: Any, free: Collection[str] = ()) -> None:
         self.plan = plan
         self.data = data
         self.xp = xp
         with np.errstate(all="ignore"):
             prepare, self._density = density_program(plan).load(xp)
             self._density_constants = prepare(data)
-            prepare, self._constrain = constrain_program(plan).load(xp)
+            prepare, self._constrain = constrain_program(plan, free).load(xp)
             self._constrain_constants = prepare(data)
+        self._programs: dict[str, tuple[Any, Any]] = {}
         self._points = tuple(_Point.of(param) for param in plan.model.params)
 
     def points(self, parameters: Mapping[str, Array]) -> dict[str, Array]:
@@ -41,10 +48,13 @@ class Executor:
         return {point.name: point.forward(self.xp, parameters[point.name]) for point in self._points}
 
     def constrain(
-        self, unconstrained: Mapping[str, Array], points: Mapping[str, Array]
+        self, unconstrained: Mapping[str, Array], given: Mapping[str, Array]
     ) -> tuple[dict[str, Array], dict[str, Array]]:
-        """Values and log |det J| of the continuous sites, each with a leading draw axis."""
-        return self._constrain(unconstrained, points, self._constrain_constants)
+        """Values and log |det J| of the sites with a bijection, each with a leading draw axis.
+
+        `given` has the learned parameters and the values of all other sites that have a factor.
+        """
+        return self._constrain(unconstrained, given, self._constrain_constants)
 
     def density(self, values: Mapping[str, Array]) -> dict[str, Array]:
         """Log density of every statement at constrained values with a leading draw axis."""
@@ -60,42 +70,232 @@ class Executor:
         terms = self.density({**values, **points})
         return sum(terms.values()) + sum(log_dets.values()) + 0.0 * self.xp.sum(vector, axis=1)
 
-    def trace(self, guide: Guide, parameters: Array, noise: Noise) -> Trace:
-        """Draw from the guide with this noise and score the draws under the model."""
+    def encode(self, points: Mapping[str, Array]) -> dict[str, Array]:
+        """Outputs of the encoders, at learned parameters and the positions of plates that are seen in parts."""
+        if not any(site.amortised for site in self.plan.sites.values()):
+            return {}
+        run, constants = self._program("encoders", lambda: encoder_program(self.plan))
+        return run(points, constants)
+
+    def factor_parameters(
+        self, guide: Guide, parts: Mapping[str, Array], batch: Mapping[str, np.ndarray]
+    ) -> dict[str, dict[str, Array]]:
+        """Parameters of each factor's distribution, from the unpacked parameters of the guide."""
+        encoded = self.encode({**self.points(parts), **batch})
+        return guide.factor_parameters(self.xp, parts, batch, encoded)
+
+    def noise(
+        self,
+        guide: Guide,
+        rng: np.random.Generator,
+        parameters: np.ndarray,
+        draws: int,
+        batch: Mapping[str, np.ndarray] | None = None,
+    ) -> Noise:
+        """Fresh noise for a guide; over NumPy."""
+        own = {} if guide.free else self.factor_parameters(guide, guide.parameters.unpack(np, parameters), batch or {})
+        return guide.noise(rng, draws, own, batch)
+
+    def trace(
+        self,
+        guide: Guide,
+        parameters: Array,
+        noise: Noise,
+        path: Array | None = None,
+        held: bool = False,
+        closed: bool = False,
+    ) -> Trace:
+        """Draw from the guide with this noise and score the draws under the model.
+
+        `path` (draws,) multiplies the derivatives that run through the draws; `held` takes the guide's densities at
+        parameters that are held constant; `closed` takes expected log priors in closed form where there is one.
+        """
         xp = self.xp
-        parts = guide.parameters.unpack(xp, parameters)
-        gaussian = parts[GAUSSIAN]
-        vector = guide.gaussian.transform(xp, gaussian, noise.normal)
-        points = self.points(parts)
-        values, log_dets = self.constrain(guide.layout.unpack(xp, vector), points)
-        values = {**values, **noise.discrete}
-        terms = self.density({**values, **points})
+        made = self._draw(guide, parameters, noise, path)
+        points, own, drawn, values, block, vector = (
+            made.points, made.own, made.drawn, made.values, made.block, made.vector
+        )  # fmt: skip
+        terms = self.density(values)
+        block, scored = self._scored(guide, block, vector)
+        if held:
+            log_q = guide.gaussian.log_density(xp, xp.stop_gradient(block), vector)
+        elif path is not None:
+            log_q = guide.gaussian.log_density(xp, block, vector)
+        else:
+            log_q = guide.gaussian.log_density_at_noise(xp, block, noise.normal)
         records = {
             name: Record(
                 log_p=terms.get(name),
-                value=values.get(name),
-                log_det=log_dets.get(name),
-                log_q=guide.factors[name].log_density(xp, parts[name], noise.discrete[name])
-                if name in guide.factors
-                else None,
+                value=None if name in points else values.get(name),
+                log_det=made.log_dets.get(name),
+                log_q=self._log_q(guide, name, own, drawn, held),
+                entropy=self._entropy(guide, name, own),
             )
             for name in {**terms, **values}
         }
-        return Trace(records, guide.gaussian.entropy(xp, gaussian), noise.draws)
+        if closed and guide.closed:
+            records |= self._expected(guide, block, own, values, records)
+        return Trace(records, log_q, guide.gaussian.entropy(xp, block), noise.draws, scored)
+
+    def _scored(self, guide: Guide, block: Array, vector: Array) -> tuple[Array, Array]:
+        """The block's parameters with those held that draws do not move with, and its log density as theirs alone."""
+        xp, count = self.xp, guide.gaussian.scored
+        if not count:
+            return block, None
+        still, moving = block[:count], block[count:]
+        own = xp.concatenate([still, xp.stop_gradient(moving)])
+        scored = guide.gaussian.log_density(xp, own, xp.stop_gradient(vector))
+        return xp.concatenate([xp.stop_gradient(still), moving]), scored
+
+    def _expected(
+        self,
+        guide: Guide,
+        block: Array,
+        own: Mapping[str, Mapping[str, Array]],
+        values: Mapping[str, Array],
+        records: Mapping[str, Record],
+    ) -> dict[str, Record]:
+        """The records of sites whose expected log prior is closed, with that in place of the log prior of each draw."""
+        xp = self.xp
+        assert isinstance(guide.gaussian, GaussianGuide)
+        mean, variance = (guide.layout.unpack(xp, part) for part in guide.gaussian.marginals(xp, block))
+        moments: dict[str, tuple[Array, ...]] = {}
+        entropies: dict[str, Array] = {}
+        for name, closed in guide.closed.items():
+            if closed.family is not None:
+                natural = closed.family.natural(xp, **own[name])
+                moments[name] = closed.family.mean_statistics(xp, *natural)
+                entropies[name] = -guide.factors[name].total(xp, against(xp, closed.family, natural, moments[name]))
+            elif name in guide.factors:
+                moments[name] = (own[name]["loc"], own[name]["scale"] ** 2)
+                entropies[name] = records[name].entropy
+            else:
+                moments[name] = (mean[name], variance[name])
+        run, constants = self._expected_program(guide)
+        expected = run(values, moments, constants)
+        return {
+            name: replace(records[name], log_p=expected[name], log_det=None, entropy=entropies.get(name), closed=True)
+            for name in guide.closed
+        }
+
+    def _expected_program(self, guide: Guide) -> tuple[Any, Any]:
+        """The program of a guide's closed priors, and what it has made of the data."""
+        formulas = {name: (part.formula, part.ranks, part.parameters) for name, part in guide.closed.items()}
+        return self._program(", ".join(guide.closed), lambda: expected_program(self.plan, formulas))
+
+    def _program(self, key: str, make: Callable[[], ArrayProgram]) -> tuple[Any, Any]:
+        """A program made when it is first needed, and what it has made of the data."""
+        if key not in self._programs:
+            prepare, run = make().load(self.xp)
+            with np.errstate(all="ignore"):
+                self._programs[key] = run, prepare(self.data)
+        return self._programs[key]
+
+    def values(self, guide: Guide, parameters: Array, noise: Noise) -> dict[str, Array]:
+        """Draws of the latents from the guide, without their density."""
+        made = self._draw(guide, parameters, noise, None)
+        return {site.name: made.values[site.name] for site in (*self.plan.continuous, *self.plan.factored)}
+
+    def _draw(self, guide: Guide, parameters: Array, noise: Noise, path: Array | None) -> _Drawn:
+        xp = self.xp
+        parts = guide.parameters.unpack(xp, parameters)
+        points = {**self.points(parts), **noise.batch}
+        own = self.factor_parameters(guide, parts, noise.batch)
+        vector = self._along(path, guide.gaussian.transform(xp, parts[GAUSSIAN], noise.normal))
+        drawn = {
+            name: self._along(path, factor.value(xp, own[name], noise.factors[name]))
+            for name, factor in guide.factors.items()
+        }
+        given = {**points, **{name: drawn[name] for name, factor in guide.factors.items() if not factor.coordinate}}
+        values, log_dets = self.constrain({**drawn, **guide.layout.unpack(xp, vector)}, given)
+        return _Drawn(points, own, drawn, {**given, **values}, log_dets, parts[GAUSSIAN], vector)
+
+    def _along(self, path: Array | None, value: Array) -> Array:
+        """A draw (draws, …) whose derivatives are multiplied by `path` (draws,)."""
+        if path is None:
+            return value
+        return self.xp.scale_gradient(value, self.xp.reshape(path, (-1,) + (1,) * (len(self.xp.shape(value)) - 1)))
+
+    def _log_q(
+        self,
+        guide: Guide,
+        name: str,
+        parameters: Mapping[str, Mapping[str, Array]],
+        drawn: Mapping[str, Array],
+        held: bool,
+    ) -> Array:
+        """Log density of a factor at its draws; of a scored one always as a function of its parameters."""
+        if name not in guide.factors:
+            return None
+        factor, given = guide.factors[name], parameters[name]
+        if held and factor.estimator != "score":
+            given = {key: self.xp.stop_gradient(value) for key, value in given.items()}
+        return factor.log_density(self.xp, given, drawn[name])
+
+    def _entropy(self, guide: Guide, name: str, parameters: Mapping[str, Mapping[str, Array]]) -> Array:
+        """Of a factor in closed form. Not of a scored one: there -log q stays in the reward, which it makes steadier
+        the nearer the factor comes to the posterior.
+        """
+        if name not in guide.factors or guide.factors[name].estimator == "score":
+            return None
+        return guide.factors[name].entropy(self.xp, parameters[name])
 
 
-def cost_values(plan: Plan, trace: Trace) -> list[CostValue]:
-    """The terms of the ELBO: every log density with its Jacobian, and minus the log density of scored factors."""
-    values = [
-        CostValue(cost.name, trace.records[cost.name].log_p, cost.keep, cost.depends, cost.local) for cost in plan.costs
-    ]
+@dataclass(frozen=True)
+class _Drawn:
+    """Draws of a guide: learned parameters and positions, the factors' parameters and draws, all values with their
+    Jacobians, the Gaussian's parameters and its draws.
+    """
+
+    points: Mapping[str, Array]
+    own: Mapping[str, Mapping[str, Array]]
+    drawn: Mapping[str, Array]
+    values: Mapping[str, Array]
+    log_dets: Mapping[str, Array]
+    block: Array
+    vector: Array
+
+
+def model_costs(plan: Plan, trace: Trace) -> list[CostValue]:
+    """The terms of the log joint density of the coordinates: every log density, and the Jacobian of every bijection."""
+    values = []
+    for cost in plan.costs:
+        record, drawn = trace.records[cost.name], frozenset(cost.depends)
+        if record.closed:
+            drawn = drawn - {cost.name}
+        value = _scaled(record.log_p, plan.scale(cost.axes))
+        values.append(CostValue(cost.name, value, cost.keep, drawn, cost.local))
     for name, record in trace.records.items():
         if record.log_det is not None:
-            values.append(CostValue(f"log_det {name}", record.log_det, (), frozenset({name}), {}))
-        if record.log_q is not None:
-            axes = plan.sites[name].axes
-            values.append(CostValue(f"log_q {name}", -record.log_q, axes, frozenset({name}), {name: axes}))
+            depends = plan.carried.get(name, frozenset()) | {name}
+            value = _scaled(record.log_det, plan.scale(plan.sites[name].axes))
+            values.append(CostValue(f"log_det {name}", value, (), depends, {}))
     return values
+
+
+def guide_costs(plan: Plan, trace: Trace, closed: bool) -> list[CostValue]:
+    """Log density of each factor at its draws; where `closed`, only of those whose entropy has no closed form."""
+    values = []
+    for name, record in trace.records.items():
+        if record.log_q is not None and not (closed and record.entropy is not None):
+            axes = plan.sites[name].axes
+            value = _scaled(record.log_q, plan.scale(axes))
+            values.append(CostValue(f"log_q {name}", value, axes, frozenset({name}), {name: axes}))
+    return values
+
+
+def closed_entropy(plan: Plan, trace: Trace) -> Array:
+    """The sum of the entropies that have a closed form, in nats."""
+    parts = [
+        _scaled(record.entropy, plan.scale(plan.sites[name].axes))
+        for name, record in trace.records.items()
+        if record.entropy is not None
+    ]
+    return sum(parts) + (trace.entropy if trace.entropy is not None else 0.0)
+
+
+def _scaled(value: Array, scale: float) -> Array:
+    return value if scale == 1.0 else scale * value
 
 
 @dataclass(frozen=True)

@@ -85,10 +85,11 @@ def compare(posterior: str, seconds: float, found: dict, reference: dict, printe
         ratios.append(found[own]["sd"] / sd)
     where = max(errors, key=errors.__getitem__)
     khat = re.search(r"k-hat\s+(-?[\d.]+\d)", printed)
+    rhat = re.search(r"R-hat\s+([\d.]+\d)", printed)
     verdict = next((word for word in VERDICTS if f"\n{word}" in printed), "-")
     return Row(
         posterior, seconds, worst=errors[where], where=where, low=min(ratios), high=max(ratios),
-        khat=khat[1] if khat else "-", verdict=verdict,
+        khat=khat[1] if khat else f"R-hat {rhat[1]}" if rhat else "-", verdict=verdict,
     )  # fmt: skip
 
 

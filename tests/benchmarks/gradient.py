@@ -1,117 +1,102 @@
-"""One ELBO gradient of eight schools, beside the same gradient written by hand in NumPy.
+"""One ELBO gradient: staged, by plain autograd, and written by hand in NumPy.
 
-    python tests/benchmarks/gradient.py [--repeats 2000]
+    OMP_NUM_THREADS=1 python tests/benchmarks/gradient.py [--draws 10 100] [--seconds 2]
 
-The hand-written one differentiates the mean-field ELBO of the centred model: for `draws` standard normal draws it gives
-the value and the gradient in the twenty parameters (mean and log sd of mu, log tau and the eight effects). Each
-candidate is checked against finite differences and against the hand-written value, then all are timed in turn; the
-figures are medians. The package's gradient is what its stochastic fit calls at each step.
+The ELBO is that of a mean-field Gaussian at fixed noise, its entropy in closed form: the value and the gradient in the
+means and log standard deviations. The package's is made of its compiled log joint density; the densities by hand are in
+`gradient_models.py`. Every candidate is checked against the one by hand (values may differ by a constant), and that one
+against finite differences; then they are timed in turn, and the figures are medians.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import math
+import contextlib
+import dataclasses
 import statistics
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+import gradient_models
+
 import ppl
 from ppl.backends import get_backend
-from ppl.guides import Noise
-from ppl.inference.choose import choose_guide
-from ppl.inference.stochastic import ElboObjective
+from ppl.backends.staging import STAGE_AFTER, value_and_grad
+from ppl.compiler import blocks
+from ppl.guides.derived import derive_guide
 from ppl.runtime import Executor
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-DATA = json.loads((EXAMPLES / "eight_schools.json").read_text(encoding="utf-8"))
-Y, SIGMA = np.array(DATA["y"], float), np.array(DATA["sigma"], float)
-SIZE = 2 + len(Y)
-LOG_ROOT_TWO_PI = 0.5 * math.log(2 * math.pi)
-CONSTANT = (
-    SIZE * (0.5 + LOG_ROOT_TWO_PI)  # entropy
-    - (1 + 2 * len(Y)) * LOG_ROOT_TWO_PI
-    - math.log(5)
-    - np.log(SIGMA).sum()
-    + math.log(2 / (5 * math.pi))
-)
-DRAWS = (1, 10, 100)
-
 Gradient = Callable[[np.ndarray], tuple[float, np.ndarray]]
+WARM = STAGE_AFTER + 3
+"""Calls before the clock starts: the first few are eager, one is recorded, one checked."""
 
 
-def by_hand(noise: np.ndarray) -> Gradient:
-    """ELBO and gradient at fixed noise, of shape (draws, 10); parameters are the ten means, then the ten log sds."""
+def by_hand(density: gradient_models.Density, noise: np.ndarray) -> Gradient:
+    """Minus the ELBO from a density."""
+    dim = noise.shape[1]
 
     def value_and_gradient(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        log_sd = parameters[SIZE:]
-        scaled = np.exp(log_sd) * noise
-        z = parameters[:SIZE] + scaled
-        mu, log_tau, theta = z[:, 0], z[:, 1], z[:, 2:]
-        tau = np.exp(log_tau)
-        standard = (theta - mu[:, None]) / tau[:, None]
-        residual = (Y - theta) / SIGMA
-        heavy = (tau / 5) ** 2
-        square = np.sum(standard * standard, axis=1)
-        log_density = (
-            -0.5 * square
-            - 0.5 * np.sum(residual * residual, axis=1)
-            - 0.5 * (mu / 5) ** 2
-            - np.log1p(heavy)
-            + (1 - len(Y)) * log_tau
-        )
-        slope = np.empty_like(z)
-        pull = standard / tau[:, None]
-        slope[:, 0] = np.sum(pull, axis=1) - mu / 25
-        slope[:, 1] = square - 2 * heavy / (1 + heavy) + (1 - len(Y))
-        slope[:, 2:] = residual / SIGMA - pull
-        value = CONSTANT + np.sum(log_sd) + np.mean(log_density)
-        return value, np.concatenate([np.mean(slope, axis=0), 1 + np.mean(slope * scaled, axis=0)])
+        sd = np.exp(parameters[dim:])
+        scaled = sd * noise
+        value, slope = density(parameters[:dim] + scaled)
+        at_mean, at_log_sd = slope.mean(axis=0), np.mean(slope * scaled, axis=0) + 1.0
+        return -float(value.mean() + parameters[dim:].sum()), -np.concatenate([at_mean, at_log_sd])
 
     return value_and_gradient
 
 
-def by_package() -> Callable[[np.ndarray], Gradient]:
-    """The package's gradient at a given noise: its compiled model, mean-field guide and objective."""
-    bound = ppl.load(EXAMPLES / "eight_schools.ppl").bind(DATA)
-    backend = get_backend()
-    guide = choose_guide(bound.plan(), "mean_field")
-    objective = ElboObjective(Executor(bound.plan(), bound.data, backend.xp), guide, backend)
+def by_package(case: gradient_models.Case) -> tuple[Any, int]:
+    """Minus the ELBO as a function of parameters and noise, and the dimension."""
+    bound = ppl.parse(case.text).bind(case.data)
+    plan = dataclasses.replace(bound.plan(), collapses={})  # every row counts here
+    guide = derive_guide(plan, "mean_field")
+    xp = get_backend().xp
+    executor = Executor(plan, bound.data, xp)
 
-    def at(noise: np.ndarray) -> Gradient:
-        fixed = Noise(noise, {})
+    def loss(parameters: Any, noise: Any) -> Any:
+        mean, log_sd = parameters[: guide.layout.size], parameters[guide.layout.size :]
+        values = executor.log_joint(guide, mean + xp.exp(log_sd) * noise)
+        return -(xp.mean(values) + xp.sum(log_sd))
 
-        def value_and_gradient(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-            loss, gradient = objective.value_and_grad(parameters, fixed)
-            return -loss, -gradient
-
-        return value_and_gradient
-
-    return at
+    return loss, guide.layout.size
 
 
-def candidates(noise: np.ndarray, package: Callable[[np.ndarray], Gradient]) -> dict[str, Gradient]:
-    """What is timed."""
-    return {"hand-written NumPy": by_hand(noise), "ppl": package(noise)}
+@contextlib.contextmanager
+def without_blocks() -> Iterator[None]:
+    """Plates are not worked through in blocks, whose programs are staged by themselves."""
+    least, blocks.LEAST = blocks.LEAST, sys.maxsize
+    yield
+    blocks.LEAST = least
 
 
-def check(function: Gradient, parameters: np.ndarray) -> None:
-    """Refuses to time a gradient that is not the derivative of its value."""
-    step = 1e-5
-    differences = [
-        (function(parameters + e)[0] - function(parameters - e)[0]) / (2 * step) for e in step * np.eye(len(parameters))
-    ]
-    np.testing.assert_allclose(function(parameters)[1], differences, rtol=1e-6, atol=1e-6)
+def check(functions: dict[str, Gradient], parameters: np.ndarray) -> None:
+    """Refuses to time gradients that differ, or one by hand that is not the derivative of its value."""
+    hand = functions["hand-written NumPy"]
+    rng = np.random.default_rng(1)
+    direction = rng.normal(size=parameters.shape)
+    step = 1e-6
+    difference = (hand(parameters + step * direction)[0] - hand(parameters - step * direction)[0]) / (2.0 * step)
+    np.testing.assert_allclose(hand(parameters)[1] @ direction, difference, rtol=1e-5)
+    away = parameters + 0.01 * direction
+    for function in functions.values():
+        for place in (parameters, away):
+            np.testing.assert_allclose(function(place)[1], hand(place)[1], rtol=1e-8, atol=1e-8)
+        change, expected = (f(away)[0] - f(parameters)[0] for f in (function, hand))
+        np.testing.assert_allclose(change, expected, rtol=1e-6)
 
 
-def measure(functions: dict[str, Gradient], parameters: np.ndarray, repeats: int) -> dict[str, float]:
+def measure(functions: dict[str, Gradient], parameters: np.ndarray, seconds: float) -> dict[str, float]:
     """Median seconds of one call of each."""
     times: dict[str, list[float]] = {name: [] for name in functions}
-    for _ in range(repeats):
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times["eager autograd"]) < 5:
         for name, function in functions.items():
             start = time.perf_counter()
             function(parameters)
@@ -119,22 +104,42 @@ def measure(functions: dict[str, Gradient], parameters: np.ndarray, repeats: int
     return {name: statistics.median(values) for name, values in times.items()}
 
 
+def run(name: str, draws: int, seconds: float) -> None:
+    case = gradient_models.CASES[name]()
+    loss, dim = by_package(case)
+    with without_blocks():
+        whole, _ = by_package(case)
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(draws, dim))
+    parameters = np.concatenate([0.3 * rng.normal(size=dim), rng.normal(-2.0, 0.1, dim)])
+    staged, eager = get_backend().value_and_grad(loss), value_and_grad(whole)
+    functions: dict[str, Gradient] = {
+        "hand-written NumPy": by_hand(case.by_hand, noise),
+        "staged": lambda at: staged(at, noise),
+        "eager autograd": lambda at: eager(at, noise),
+    }
+    with np.errstate(all="ignore"):
+        for _ in range(WARM):
+            functions["staged"](parameters)
+        check(functions, parameters)
+        medians = measure(functions, parameters, seconds)
+    hand, staged_time, eager_time = medians.values()
+    print(
+        f"{name:50} {draws:4} draws: by hand {1e3 * hand:8.3f} ms, staged {1e3 * staged_time:8.3f} ms, eager "
+        f"{1e3 * eager_time:8.2f} ms; staged / hand {staged_time / hand:5.2f}, eager / staged "
+        f"{eager_time / staged_time:5.1f}"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=2000)
-    repeats = parser.parse_args().repeats
-    rng = np.random.default_rng(0)
-    parameters = np.concatenate([rng.normal(size=SIZE), rng.normal(-1, 0.1, SIZE)])
-    package = by_package()
-    for draws in DRAWS:
-        functions = candidates(rng.normal(size=(draws, SIZE)), package)
-        for function in functions.values():
-            check(function, parameters)
-            np.testing.assert_allclose(function(parameters)[0], functions["hand-written NumPy"](parameters)[0])
-        medians = measure(functions, parameters, repeats)
-        reference = medians["hand-written NumPy"]
-        for name, median in medians.items():
-            print(f"{draws:4} draws  {name:20} {1e6 * median:8.1f} us  {median / reference:5.2f} x hand-written")
+    parser.add_argument("--draws", type=int, nargs="+", default=[10, 100])
+    parser.add_argument("--seconds", type=float, default=2.0)
+    options = parser.parse_args()
+    for name in gradient_models.CASES:
+        for draws in options.draws:
+            if draws <= 10 or name == "eight schools":
+                run(name, draws, options.seconds)
 
 
 if __name__ == "__main__":

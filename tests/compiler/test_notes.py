@@ -46,7 +46,7 @@ def test_the_density_itself_knows_no_points():
     assert ppl.parse(TEXT).log_density(values, DATA) == plain.log_density(values, DATA)
     plan = ppl.parse(TEXT).bind(DATA).plan()
     assert {name: site.treatment for name, site in plan.sites.items()} == {
-        "mu": "guided", "tau": "point", "b": "point", "y": "observed",
+        "mu": "guided", "tau": "point", "b": "point", "y": "collapsed",
     }  # fmt: skip
 
 
@@ -70,18 +70,9 @@ def test_the_notes_of_both_doors_agree():
     assert function.explain(DATA) == ppl.parse(TEXT).explain(DATA)
 
 
-def test_a_group_needs_the_full_rank_guide():
-    model = ppl.parse('@fullrank("effects")\na[i in 3] ~ normal(0, 1)')
-    assert "full_rank" in str(model.guide({}))
-    with pytest.raises(ppl.ModelError, match="`@fullrank` asks for"):
-        model.guide({}, "mean_field")
-
-
-def test_what_is_not_carried_out_does_not_keep_the_density_from_being_computed():
+def test_a_note_on_batches_leaves_the_density_alone():
     model = ppl.parse(
         "data N: int\ndata y: real[N]\nm ~ normal(0, 1)\n@minibatch(2)\nplate n in N { y[n] ~ normal(m, 1) }"
     )
     expected = stats.norm.logpdf(0.5) + stats.norm.logpdf(DATA["y"], 0.5).sum()
     assert model.log_density({"m": 0.5}, DATA) == pytest.approx(expected)
-    with pytest.raises(ppl.ModelError, match="random parts of a plate"):
-        model.fit(DATA)

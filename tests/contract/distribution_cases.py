@@ -19,7 +19,7 @@ LARGE_Z = 5.5
 
 # Supports that a multiplication by 1.05 does not leave (for the examples at hand).
 SCALABLE = {"real", "positive", "nonnegative", "unit_interval", "positive_definite", "cov_cholesky"}
-NOT_DIFFERENTIATED = {"count", "integer", "boolean"}
+NOT_DIFFERENTIATED = {"count", "integer", "boolean", "adjacency"}
 
 
 def symmetrised(xp: Any, matrix: Any) -> Any:
@@ -31,7 +31,12 @@ def lowered(xp: Any, matrix: Any) -> Any:
 
 
 # Onto the matrices for which a density is meant, before it is differentiated by each element.
-PROJECTIONS = {"positive_definite": symmetrised, "cov_cholesky": lowered, "corr_cholesky": lowered}
+PROJECTIONS = {
+    "positive_definite": symmetrised,
+    "cov_cholesky": lowered,
+    "corr_cholesky": lowered,
+    "corr_matrix": symmetrised,
+}
 
 CASES = [
     pytest.param(name, example, id=f"{name}-{'-'.join(example)}")

@@ -86,14 +86,17 @@ def test_density_integrates_to_one(name, example):
     )
 )
 def test_density_of_matrices_integrates_to_one(name, example):
-    """By the trapezoidal rule over the unconstrained space, of at most three dimensions."""
+    """By the trapezoidal rule over the unconstrained space, of at most three dimensions.
+
+    Correlations of more than `tanh(9)` are left out: their chance is below 1e-7, and their matrix rounds to a singular.
+    """
     distribution = DISTRIBUTIONS[name]
     parameters = arrays(example)
     use = support_of(distribution, parameters)
     bijection = SUPPORTS[use.name].bijection
     (free,) = bijection.unconstrained(event_of(distribution, parameters))
     assert free <= 3
-    line = np.linspace(-12.0, 12.0, 97)
+    line = np.linspace(-9.0, 9.0, 73)
     u = np.stack(np.meshgrid(*[line] * free), axis=-1).reshape(-1, free)
     log_density = distribution.log_density(NUMPY, bijection.forward(NUMPY, u), **parameters)
     mass = np.exp(log_density + bijection.log_det(NUMPY, u)) * (line[1] - line[0]) ** free
@@ -114,7 +117,7 @@ def test_entropy_of_vectors_agrees_with_draws(name, example):
     distribution = DISTRIBUTIONS[name]
     surprise = -distribution.log_density(NUMPY, draw(distribution, parameters, (DRAWS,)), **parameters)
     error = np.std(surprise) / np.sqrt(DRAWS)
-    assert abs(np.mean(surprise) - distribution.entropy(NUMPY, **parameters)) < LARGE_Z * error
+    assert abs(np.mean(surprise) - distribution.entropy(NUMPY, **parameters)) <= LARGE_Z * error + 1e-12
 
 
 @cases(is_proper)

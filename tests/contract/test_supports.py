@@ -21,6 +21,7 @@ COORDINATES = {
     "corr_cholesky": lambda x: x[..., *np.tril_indices(x.shape[-1], -1)],
     "cov_cholesky": lambda x: x[..., *np.tril_indices(x.shape[-1])],
     "positive_definite": lambda x: x[..., *np.tril_indices(x.shape[-1])],
+    "corr_matrix": lambda x: x[..., *np.tril_indices(x.shape[-1], -1)],
 }
 
 OUTSIDE = {
@@ -31,6 +32,8 @@ OUTSIDE = {
     "less_than": [2.5, -np.inf],
     "interval": [-1.6, 4.1],
     "unit_interval": [-0.1, 1.1],
+    "extreme_range": [7.0, -np.inf],
+    "exceedance_range": [0.3, np.inf],
     "integer": [0.5, np.inf],
     "count": [-1, 0.5, np.inf],
     "boolean": [2, -1, 0.5],
@@ -45,6 +48,8 @@ OUTSIDE = {
     "cov_cholesky": [[[1.0, 0.5], [0.0, 1.0]], [[1.0, 0.0], [0.3, -1.0]]],
     "corr_cholesky": [[[1.0, 0.0], [0.3, 1.0]]],
     "positive_definite": [[[1.0, 2.0], [2.0, 1.0]], [[1.0, 0.5], [0.2, 1.0]]],
+    "adjacency": [[[0, 1], [0, 0]], [[1, 0], [0, 0]], [[0, 2], [2, 0]]],
+    "corr_matrix": [[[1.0, 2.0], [2.0, 1.0]], [[1.1, 0.5], [0.5, 1.0]], [[1.0, 0.5], [0.2, 1.0]]],
 }
 
 
@@ -107,6 +112,54 @@ def test_log_det_is_the_log_volume_of_the_jacobian(name):
         jacobian = np.reshape(autograd.jacobian(free_coordinates)(row), (-1, row.size))
         volume = 0.5 * np.linalg.slogdet(jacobian.T @ jacobian)[1]
         np.testing.assert_allclose(found, volume, rtol=1e-9, atol=1e-9)
+
+
+# Signs of far points, repeated as needed; products of matrices have lost their smallest entries earlier.
+FAR_SIGNS = ([1.0], [-1.0], [1.0, -1.0], [-1.0, 1.0, 1.0], [-1.0, -1.0, 1.0])
+FAR = {"positive_definite": 5.0, "corr_matrix": 5.0}
+
+
+def far_free(name: str, distance: float) -> np.ndarray:
+    support, _, event = arguments_and_event(name)
+    assert support.bijection is not None
+    shape = support.bijection.unconstrained(event)
+    count = int(np.prod(shape))
+    return distance * np.array([np.resize(signs, count).reshape(shape) for signs in FAR_SIGNS])
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_round_trip_far_out(name):
+    """At |u| = 30 in every coordinate; `u` itself comes back only where floats near the value still tell it."""
+    support, arguments, _ = arguments_and_event(name)
+    x = support.bijection.forward(NUMPY, far_free(name, FAR.get(name, 30.0)), *arguments)
+    with np.errstate(divide="ignore"):  # steps of an ordered vector that its large elements have absorbed
+        back = support.bijection.inverse(NUMPY, x, *arguments)
+    again = support.bijection.forward(NUMPY, back, *arguments)
+    np.testing.assert_allclose(again, x, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).eps > 1e-18, reason="this machine has no extended precision")
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_log_det_far_out(name):
+    """At |u| = 30 in every coordinate, against autodiff in extended precision."""
+    support, arguments, _ = arguments_and_event(name)
+    coordinates = COORDINATES.get(name, lambda x: x)
+    u = far_free(name, 30.0)
+    found = support.bijection.log_det(NUMPY, u, *arguments)
+
+    def free_coordinates(v):
+        return AUTOGRAD.reshape(coordinates(support.bijection.forward(AUTOGRAD, v, *arguments)), (-1,))
+
+    for row, log_det in zip(u.astype(np.longdouble), found, strict=True):
+        jacobian = np.reshape(autograd.jacobian(free_coordinates)(row), (-1, row.size))
+        np.testing.assert_allclose(log_det, log_volume(jacobian), rtol=1e-5, atol=1e-12)
+
+
+def log_volume(jacobian):
+    """By the diagonal where the matrix is triangular: elimination would lose entries of 1e-13 beside ones of 1e13."""
+    if jacobian.shape[0] == jacobian.shape[1] and np.all(np.triu(jacobian, 1) == 0):
+        return np.sum(np.log(np.abs(np.diagonal(jacobian))))
+    return 0.5 * np.linalg.slogdet(np.asarray(jacobian.T @ jacobian, dtype=float))[1]
 
 
 @pytest.mark.parametrize("name", CONTINUOUS)

@@ -11,6 +11,7 @@ from contract.distribution_cases import arrays, batch, cases, draw, is_continuou
 from contract.tools import AUTOGRAD, check_gradient
 from scipy import integrate, special
 
+from ppl.constraints import stable
 from ppl.distributions import DISTRIBUTIONS
 from ppl.numeric import NUMPY
 
@@ -18,6 +19,10 @@ CLOSED = {
     "normal", "half_normal", "cauchy", "half_cauchy", "student_t", "half_student_t", "lognormal", "exponential",
     "gamma", "inverse_gamma", "chi2", "uniform", "logistic", "laplace", "gumbel", "weibull", "pareto", "beta",
     "poisson", "binomial", "geometric", "negative_binomial", "negative_binomial_probs",
+    "asymmetric_laplace", "ex_gaussian", "moyal", "soft_laplace", "skew_student_t", "generalized_extreme_value",
+    "generalized_pareto", "inverse_gaussian", "log_logistic", "levy", "kumaraswamy", "logit_normal", "rayleigh",
+    "gompertz", "frechet", "log_uniform", "triangular", "beta_proportion", "inverse_chi2", "scaled_inverse_chi2",
+    "discrete_uniform", "discrete_weibull",
 }  # fmt: skip
 TAILS = ("log_cdf", "log_survival")
 
@@ -121,3 +126,39 @@ def test_student_t_far_out():
     """The tail of a t with 3 degrees of freedom falls as `2 sqrt(3) 3 / (3 pi t^3)`-like power: log-log slope -3."""
     near, far = (NUMPY.special.log_student_t_cdf(-t, 3.0) for t in (1e120, 1e130))
     assert near - far == pytest.approx(30 * np.log(10.0), rel=1e-12)
+
+
+@pytest.mark.parametrize("exponent", [0.0, 1e-12, -1e-7, 3e-3, -9.99e-3, 0.01, 0.0101, -0.3, 0.8])
+def test_powers_are_exact_about_exponent_zero(exponent):
+    """Value and derivative against extended precision, on both sides of where the series ends."""
+    u = np.array([-0.9, -0.2, 0.4, 1.0])
+    t = np.longdouble(exponent) * u.astype(np.longdouble)
+    expected = u if exponent == 0 else np.expm1(t) / np.longdouble(exponent)
+    found = stable.power(NUMPY, u, exponent)
+    np.testing.assert_allclose(found, np.asarray(expected, float), rtol=1e-14)
+    np.testing.assert_allclose(stable.power_inverse(NUMPY, found, exponent), u, rtol=1e-13)
+    slope = autograd.grad(lambda e: AUTOGRAD.sum(stable.power(AUTOGRAD, u, e)))(exponent)
+    by_series = np.sum(u**2 * (0.5 + t / 3 + t**2 / 8 + t**3 / 30 + t**4 / 144)) if abs(exponent) < 0.02 else None
+    if by_series is not None:
+        assert slope == pytest.approx(float(by_series), rel=1e-10)
+
+
+@pytest.mark.parametrize("x", [-1e5, -300.0, -20.001, -19.999, -15.0, -3.0, 0.0, 4.0])
+def test_scaled_normal_cdf(x):
+    """The scaled complementary error function of SciPy, under another name."""
+    expected = np.log(0.5 * special.erfcx(-x / np.sqrt(2.0)))
+    assert stable.log_scaled_normal_cdf(NUMPY, x) == pytest.approx(expected, rel=1e-12, abs=1e-13)
+
+
+@pytest.mark.parametrize("rate", [1e-4, 0.3, 50.0, 1e5])
+def test_ex_gaussian_from_hardly_to_wholly_normal(rate):
+    """Against the textbook formula with the scaled error function, right where neither tail underflows."""
+    family = DISTRIBUTIONS["ex_gaussian"]
+    x = np.linspace(-4.0, 4.0, 17)
+    expected = np.log(0.5 * rate * special.erfcx((rate - x) / np.sqrt(2.0))) - 0.5 * x * x
+    found = family.log_density(NUMPY, x, loc=0.0, scale=1.0, rate=rate)
+    np.testing.assert_allclose(found, expected, rtol=1e-11)
+    below = family.log_cdf(NUMPY, np.append(x, -30.0), loc=0.0, scale=1.0, rate=rate)
+    mills = [special.erfcx(-each / np.sqrt(2.0)) for each in (-30.0, -30.0 - rate)]
+    assert below[-1] == pytest.approx(np.log(0.5 * (mills[0] - mills[1])) - 450.0, rel=1e-11)
+    assert np.all(np.diff(below[:-1]) > 0)

@@ -58,11 +58,17 @@ def members(name: str, rng: np.random.Generator, shape: tuple[int, ...], argumen
     return support.bijection.forward(NUMPY, 1.5 * rng.standard_normal(shape[:split] + free), *arguments)
 
 
+def _symmetric(matrix: Any) -> Any:
+    below = np.tril(matrix, -1)
+    return below + np.swapaxes(below, -1, -2)
+
+
 DISCRETE_MEMBERS: dict[str, Callable[..., Any]] = {
     "boolean": lambda rng, shape: rng.integers(0, 2, shape),
     "count": lambda rng, shape: rng.integers(0, 9, shape),
     "integer": lambda rng, shape: rng.integers(-9, 9, shape),
     "integer_from": lambda rng, shape, lower: lower + rng.integers(0, 9, shape),
     "integer_interval": lambda rng, shape, lower, upper: rng.integers(lower, upper + 1, shape),
+    "adjacency": lambda rng, shape: _symmetric(rng.integers(0, 2, shape)),
     "composition": lambda rng, shape, total: rng.multinomial(total, np.ones(shape[-1]) / shape[-1], shape[:-1]),
 }

@@ -53,8 +53,8 @@ def test_message(path, monkeypatch):
 
 
 def test_every_code_of_the_python_door_has_a_golden():
-    """Those that need more than one function, or none, are in test_tracing.py and test_data.py."""
+    """Those that need more than one function, or none, are in test_tracing.py, test_data.py and tests/streams."""
     package = Path(ppl.__file__).parent / "embedding"
     written = {code for path in package.glob("*.py") for code in re.findall(r'"(E\d+)"', path.read_text())}
-    elsewhere = {"E111", "E112", "E513", "E515"}
+    elsewhere = {"E111", "E112", "E501", "E513", "E515"}
     assert written - elsewhere <= {path.stem.split("_")[0] for path in CASES}

@@ -13,7 +13,8 @@ import pytest
 
 from ppl.backends import get_backend
 from ppl.inference.choose import choose_guide
-from ppl.inference.stochastic import ElboObjective
+from ppl.inference.gradients import StochasticObjective
+from ppl.objectives import OBJECTIVES
 from ppl.program import parse
 from ppl.runtime import Executor
 
@@ -185,7 +186,10 @@ def planned(case):
 
 def layout(guide):
     """Where each factor's parameters stand in the flat vector."""
-    return {entry.name: (entry.start, entry.stop, entry.shape) for entry in guide.parameters.entries}
+    found = {}
+    for entry in guide.parameters.entries:
+        found[entry.name.split(":")[0]] = (entry.start, entry.stop, entry.shape)
+    return found
 
 
 def exact_gradient(case, guide, parameters):
@@ -223,17 +227,20 @@ def start_of(guide):
     return np.random.default_rng(8).normal(0.0, 0.8, size)
 
 
-def gradients(bound, plan, draws=DRAWS, repeats=REPEATS, seed=0):
-    """Independent gradient estimates of the ELBO, (repeats, parameters), with the guide and the point they are at."""
+def gradients(bound, plan, draws=DRAWS, repeats=REPEATS, seed=0, objective="elbo", baseline="leave_one_out"):
+    """Independent gradient estimates, (repeats, parameters), with the guide and the point they are at."""
     guide = choose_guide(plan)
     backend = get_backend()
-    objective = ElboObjective(Executor(plan, bound.data, backend.xp), guide, backend)
+    objective = StochasticObjective(
+        Executor(plan, bound.data, backend.xp), guide, backend, OBJECTIVES[objective].make(), baseline
+    )
     parameters = start_of(guide)
     rng = np.random.default_rng(seed)
+    start = objective.start(parameters, objective.noise(rng, parameters, 50))
     found = []
     for _ in range(repeats):
-        noise = guide.noise(rng, parameters, draws)
-        found.append(-objective.value_and_grad(parameters, noise)[1])
+        noise = objective.noise(rng, parameters, draws)
+        found.append(-objective.value_and_grad(start, noise)[1])
     return np.array(found), guide, parameters
 
 
@@ -257,6 +264,53 @@ def test_with_few_draws_too(draws):
     bound, plan = planned(NESTED)
     estimates, guide, parameters = gradients(bound, plan, draws, 1000)
     assert off_by(estimates, exact_gradient(NESTED, guide, parameters)) < 5
+
+
+@pytest.mark.parametrize("objective", ["sampled_elbo", "stl"])
+@pytest.mark.parametrize("case", [PLATED, NESTED, CHAINED], ids=lambda case: case.name)
+def test_objectives_with_the_same_optimum_have_the_same_gradient(case, objective):
+    bound, plan = planned(case)
+    estimates, guide, parameters = gradients(bound, plan, objective=objective)
+    assert off_by(estimates, exact_gradient(case, guide, parameters)) < 5
+
+
+@pytest.mark.parametrize("baseline", ["learned", "none"])
+def test_other_baselines_leave_the_mean_alone(baseline):
+    bound, plan = planned(NESTED)
+    estimates, guide, parameters = gradients(bound, plan, repeats=1000, baseline=baseline)
+    assert off_by(estimates[:, : len(parameters)], exact_gradient(NESTED, guide, parameters)) < 5
+
+
+def test_elements_beyond_ragged_ends_do_not_count():
+    """Three elements in a ragged plate, and the same three in a plain one."""
+    flat = Case(
+        "flat",
+        "data N: int\ndata y: real[N]\nplate n in N {\n@score\nz[n] ~ bernoulli(0.4)\ny[n] ~ normal(2 * z[n], 1)\n}",
+        {"N": 3, "y": [0.3, 1.9, -0.6]},
+        {"z": ((3,), 2)},
+    )
+    ragged = replace(
+        flat,
+        program="""
+        data S, T: int
+        data len: int[S]
+        data y: real[S, T]
+        plate s in S {
+          plate t in len[s] {
+            @score
+            z[s, t] ~ bernoulli(0.4)
+            y[s, t] ~ normal(2 * z[s, t], 1)
+          }
+        }
+        """,
+        data={"len": [2, 1], "S": 2, "T": 2, "y": [[0.3, 1.9], [-0.6, 50.0]]},
+    )
+    bound, plan = planned(flat)
+    exact = exact_gradient(flat, choose_guide(plan), start_of(choose_guide(plan))[:3])
+    bound, plan = planned(ragged)
+    estimates, *_ = gradients(bound, plan)
+    assert off_by(estimates[:, :3], exact) < 5
+    assert np.all(estimates[:, 3] == 0.0)
 
 
 def broken(plan, name):

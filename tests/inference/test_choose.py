@@ -6,7 +6,10 @@ import pytest
 
 import ppl
 from ppl.inference.choose import choose_methods
-from ppl.inference.methods import adam, conditional, exact, full_gaussian, mean_field, non_centred_gaussian
+from ppl.inference.family_fit import fit_of
+from ppl.inference.gradient_fit import stochastic_gradients
+from ppl.inference.learned import hamiltonian, learned_gaussian
+from ppl.inference.methods import conditional, exact, full_gaussian
 
 NORMAL = "data y: real\nmu ~ normal(0, 1)\ny ~ normal(mu, 1)\n"
 GROUPS = """
@@ -18,6 +21,7 @@ plate j in J {
   y[j] ~ normal(theta[j], 1)
 }
 """
+SCALED = "data y: real\nm ~ normal(0, 1)\nx ~ normal(m, 1)\ny ~ normal(x, 1)\n"
 COUNT = "data y: real\nk ~ poisson(3)\ny ~ normal(k, 1)\n"
 SWITCH = "data y: real\nz ~ bernoulli(0.5)\ny ~ normal(z, 1)\n"
 LEARNED = "data y: real\nparam a: real = 0.0\ny ~ normal(a, 1)\n"
@@ -31,15 +35,19 @@ def plan(source: str):  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize(
     ("source", "guide", "method", "expected"),
     [
-        (NORMAL, "auto", "auto", (full_gaussian,)),
-        (NORMAL, "mean_field", "auto", (mean_field,)),
-        (NORMAL, "full_rank", "deterministic", (full_gaussian,)),
-        (NORMAL, "full_rank", "adam", (adam,)),
-        (GROUPS, "auto", "auto", (conditional, non_centred_gaussian)),
+        (NORMAL, "auto", "auto", (full_gaussian, hamiltonian)),
+        (NORMAL, "auto", "deterministic", (full_gaussian,)),
+        (NORMAL, "auto", "hamiltonian", (hamiltonian,)),
+        (SCALED, "auto", "auto", (learned_gaussian, full_gaussian, hamiltonian)),
+        (SCALED.replace("x ~", "@centered\nx ~"), "auto", "auto", (full_gaussian, learned_gaussian, hamiltonian)),
+        (NORMAL, "mean_field", "auto", (fit_of("mean_field"),)),
+        (NORMAL, "full_rank", "deterministic", (fit_of("full_rank"),)),
+        (NORMAL, "full_rank", "adam", (stochastic_gradients,)),
+        (GROUPS, "auto", "auto", (conditional, learned_gaussian, hamiltonian)),
         (GROUPS, "conditional", "auto", (conditional,)),
-        (GROUPS, "full_rank", "auto", (full_gaussian,)),
-        (COUNT, "auto", "auto", (adam,)),
-        (LEARNED, "auto", "auto", (adam,)),
+        (GROUPS, "full_rank", "auto", (fit_of("full_rank"),)),
+        (COUNT, "auto", "auto", (stochastic_gradients,)),
+        (LEARNED, "auto", "auto", (stochastic_gradients,)),
         (SWITCH, "auto", "auto", (exact,)),
     ],
 )
@@ -53,6 +61,7 @@ def test_methods(source, guide, method, expected):
         (NORMAL, "auto", "sgd", "no method `sgd`"),
         (COUNT, "auto", "deterministic", "`k` needs stochastic gradients"),
         (LEARNED, "auto", "deterministic", "`a` needs stochastic gradients"),
+        (COUNT, "auto", "hamiltonian", "`k` needs stochastic gradients"),
         (NORMAL, "conditional", "auto", "the conditional guide needs a hierarchical model"),
         (GROUPS, "conditional", "adam", "the conditional guide needs a hierarchical model"),
     ],
@@ -70,3 +79,9 @@ def test_an_unknown_guide_is_answered_with_the_nearest():
 def test_an_unknown_option_is_answered_with_the_known_ones():
     with pytest.raises(ppl.InferenceError, match="unknown option stepz"):
         ppl.parse(NORMAL).fit({"y": 1.0}, method="adam", stepz=3)
+
+
+@pytest.mark.parametrize("seconds", [0, -1.0, "long"])
+def test_seconds_are_a_positive_number(seconds):
+    with pytest.raises(ppl.InferenceError, match="seconds is"):
+        ppl.parse(NORMAL).fit({"y": 1.0}, seconds=seconds)

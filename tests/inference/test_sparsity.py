@@ -95,3 +95,25 @@ def test_put_and_take_exchange_rows(rows: int) -> None:
     expected = np.full(rows, np.linalg.slogdet(precision)[1])
     expected[-1] += len(precision) * np.log(2.0)
     np.testing.assert_allclose(one.log_det, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize(("size", "width", "border"), [(4, 1, 0), (9, 1, 2), (20, 2, 1), (24, 1, 0)])
+def test_short_chains_are_factored_densely(size: int, width: int, border: int) -> None:
+    """Their zeros are entries that the factor reads too."""
+    rng = np.random.default_rng(1)
+    precision = chain(rng, size, width, border)
+    pattern = find_pattern(lambda u: -u @ precision, len(precision))
+    factor = factorise(pattern, -pattern.shifts[None] @ precision, np.ones((1, len(precision))))
+    vectors = rng.normal(size=(1, len(precision)))
+    np.testing.assert_allclose(factor.solve(vectors), np.linalg.solve(precision, vectors.T).T, rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(factor.log_det, np.linalg.slogdet(precision)[1], rtol=1e-10)
+
+
+def test_couplings_of_badly_scaled_variables_are_found() -> None:
+    """Units that differ by 10^6 between neighbours."""
+    scale = np.array([1e6, 1.0, 1e-6, 1e3])
+    precision = np.array([[2.0, 0.5, 0.0, 0.3], [0.5, 2.0, 0.4, 0.0], [0.0, 0.4, 2.0, 0.1], [0.3, 0.0, 0.1, 2.0]])
+    precision = precision * scale[:, None] * scale[None, :]
+    pattern = find_pattern(lambda u: -u @ precision, 4)
+    factor = factorise(pattern, -pattern.shifts[None] @ precision, np.ones((1, 4)))
+    np.testing.assert_allclose(factor.log_det, np.linalg.slogdet(precision)[1], rtol=1e-9)

@@ -70,7 +70,8 @@ def test_steps_carry_plates_and_notes_from_the_outside():
     text = "@minibatch(3)\nplate i in 2 {\n  plate j in i {\n    @score\n    x[i, j] ~ normal(0, 1)\n  }\n}"
     (step,) = ordered(parsed(text))
     assert [binder.name.name for binder in step.binders] == ["i", "j"]
-    assert [note.name for note in step.notes] == ["minibatch", "score"]
+    assert [note.name for note in step.notes] == ["score"]
+    assert [(binder.name.name, note.name) for binder, note in step.batches] == [("i", "minibatch")]
 
 
 def test_locals_have_keys_of_their_own():

@@ -353,6 +353,9 @@ def test_a_fit_of_censored_exponentials():
         ("x ~ mixture([0.5, 0.6], normal(0, 1), normal(1, 1))", "E305", "weights"),
         ("x ~ zero_inflated(normal(0, 1), 0.2)", "E314", "not counts"),
         ("x ~ zero_inflated(poisson(3), 1.2)", "E305", "inflation"),
+        ("x ~ hurdle(normal(0, 1), 0.2)", "E314", "not counts"),
+        ("x ~ hurdle(beta_binomial(9, 1, 1), 0.2)", "E314", "closed form"),
+        ("x ~ hurdle(poisson(3), 1.2)", "E305", "zero"),
     ],
 )  # fmt: skip
 def test_messages(line, code, found):

@@ -41,7 +41,7 @@ def result():
 
 def fitted_parameters(result):
     parts = result.guide.parameters.unpack(np, result.parameters)
-    return *parts[GAUSSIAN], float(parts["unseen"])
+    return *parts[GAUSSIAN], float(parts["unseen:log_rate"])
 
 
 def test_the_elbo_is_the_exact_one_of_the_fitted_guide(result):

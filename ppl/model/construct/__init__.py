@@ -15,11 +15,12 @@ from ppl.model.construct.calls import (
     fresh_axis,
     match_core,
     roomy,
+    streamed,
     unify,
     unify_values,
 )
 from ppl.model.construct.indexing import Cut, Item, index, is_affine_index
-from ppl.model.construct.naming import lift, named, over, rename, slice_of
+from ppl.model.construct.naming import gather, lift, named, over, rename, slice_of
 from ppl.model.construct.products import log_density, matmul, stack
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "data",
     "domain_of",
     "fresh_axis",
+    "gather",
     "index",
     "is_affine_index",
     "lift",
@@ -45,6 +47,7 @@ __all__ = [
     "roomy",
     "slice_of",
     "stack",
+    "streamed",
     "unify",
     "unify_values",
 ]

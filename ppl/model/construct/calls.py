@@ -18,6 +18,7 @@ from ppl.model import messages
 from ppl.model.expressions import Dim, Expr, Type
 from ppl.model.resolve import Resolved, evaluate
 from ppl.source import Span
+from ppl.streams import Column
 
 LARGEST = 2**28
 """Numbers in the largest array of a model: 2 GiB."""
@@ -41,6 +42,14 @@ def data(name: str, value: np.ndarray, span: Span | None = None, labels: Sequenc
     padded = [*labels, *[None] * (value.ndim - len(labels))]
     dims = tuple(Dim(size, label) for size, label in zip(value.shape, padded, strict=True))
     return ex.Data(Type((), dims, domain_of(value)), span, name, value)
+
+
+def streamed(name: str, column: Column, span: Span | None = None, labels: Sequence[str | None] = ()) -> ex.Streamed:
+    """Data that are read row by row. Their domain is told by one pass through them."""
+    padded = [*labels, *[None] * (column.ndim - len(labels))]
+    dims = tuple(Dim(size, label) for size, label in zip(column.shape, padded, strict=True))
+    ends = np.array([column.facts.lowest, column.facts.highest]).astype(column.dtype)
+    return ex.Streamed(Type((), dims, domain_of(ends), static=False), span, name, column)
 
 
 def domain_of(array: np.ndarray) -> str:

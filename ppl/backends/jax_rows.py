@@ -1,0 +1,71 @@
+"""Functions of many independent rows over JAX: values, gradients and Hessians of each row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ppl.backends.jax_compile import Compiled
+
+Array = Any
+SIZES = (1, 32, 1024)
+
+
+class JaxRows:
+    """See `ppl.backends.Rows`.
+
+    Rows are taken in parts of one of three sizes, the last one filled up, so that few programs are compiled whatever
+    the numbers of rows are. At most `most` are evaluated at once.
+    """
+
+    def __init__(self, function: Callable[[Array], Array], most: int) -> None:
+        def total(rows: Array) -> tuple[Array, Array]:
+            values = function(rows)
+            return jnp.sum(values), values
+
+        gradient = jax.grad(lambda rows: total(rows)[0])
+
+        def second(rows: Array) -> Array:
+            def along(direction: Array) -> Array:
+                return jax.jvp(gradient, (rows,), (jnp.broadcast_to(direction, rows.shape),))[1]
+
+            return jnp.moveaxis(jax.vmap(along)(jnp.eye(rows.shape[1])), 0, 1)
+
+        self._sizes = [min(size, most) for size in SIZES]
+        self._values = Compiled(function)
+        self._both = Compiled(jax.value_and_grad(total, has_aux=True))
+        self._hessians = Compiled(second)
+
+    def values(self, rows: np.ndarray) -> np.ndarray:
+        if len(rows) <= self._sizes[1]:
+            return self.values_and_gradients(rows)[0]
+        return np.concatenate([np.asarray(self._values(part))[:count] for part, count in self._parts(rows)])
+
+    def gradients(self, rows: np.ndarray) -> np.ndarray:
+        return self.values_and_gradients(rows)[1]
+
+    def values_and_gradients(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values, gradients = [], []
+        for part, count in self._parts(rows):
+            (_, value), gradient = self._both(part)
+            values.append(np.asarray(value)[:count])
+            gradients.append(np.asarray(gradient)[:count])
+        return np.concatenate(values), np.concatenate(gradients)
+
+    def hessians(self, rows: np.ndarray) -> np.ndarray | None:
+        """Forward over reverse, one row after the other: it takes longer to compile than any other program."""
+        if self._both.leaves_device(rows[:1]):
+            return None
+        return np.concatenate([np.asarray(self._hessians(row[None])) for row in rows])
+
+    def _parts(self, rows: np.ndarray) -> list[tuple[np.ndarray, int]]:
+        """The rows in parts of one size, and how many rows of each part count; the others repeat the last one."""
+        size = next((size for size in self._sizes if size >= len(rows)), self._sizes[-1])
+        missing = -len(rows) % size
+        rows = np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)]) if missing else rows
+        starts = range(0, len(rows), size)
+        return [(rows[start : start + size], size - missing * (start + size == len(rows))) for start in starts]
