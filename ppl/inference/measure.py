@@ -15,7 +15,7 @@ from ppl.compiler.estimator import serves
 from ppl.compiler.factors import FACTOR_FAMILIES
 from ppl.constraints import SUPPORTS
 from ppl.errors import ModelError
-from ppl.guides import Guide, derive_guide
+from ppl.guides import GUIDES, Guide
 from ppl.guides.derived import GAUSSIAN, entry
 from ppl.inference.discrete import draw_enumerated
 from ppl.inference.gradients import StochasticObjective
@@ -148,7 +148,7 @@ class _Base:
 
 def _objective(plan: Plan, data: Mapping[str, Any]) -> tuple[Guide, StochasticObjective, Executor]:
     """The mean-field guide of a plan, its ELBO, and the plan over NumPy."""
-    guide, backend = derive_guide(plan, "mean_field"), get_backend()
+    guide, backend = Guide(plan, GUIDES["mean_field"]), get_backend()
     objective = StochasticObjective(Executor(plan, data, backend.xp), guide, backend, OBJECTIVES["elbo"].make())
     return guide, objective, Executor(plan, data, NUMPY)
 
