@@ -50,9 +50,9 @@ class Measured:
 
 
 def measure(plan: Plan, data: Mapping[str, Any], seed: int = 0) -> list[Measured]:
-    """Every applicable estimator of every latent site, near the optimum of the plan's mean-field guide, with factors that
-    have the moments of its draws.
+    """Every applicable estimator of every latent site.
 
+    All are taken near the optimum of the plan's mean-field guide, with factors that have the moments of its draws.
     Estimates are over 10 draws, variances over 200 of them. A site summed out has no parameters and no variance.
     """
     base = _Base.of(plan, data, seed)
