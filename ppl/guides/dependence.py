@@ -7,6 +7,7 @@ random index) counts as read, so that an edge may be there without need but none
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -167,7 +168,7 @@ class _Reader(Resolver[_Read]):
         if straight is not None:
             items = [self._folded(item, tuple(a for a in item.axes if a not in straight)) for item in items]
         ids = _together([array.ids for array in self.align(items)]).ids
-        return ids.reshape(-1, ids.shape[-1])
+        return ids.reshape(math.prod(ids.shape[:-1]), ids.shape[-1])
 
     def of_statement(self, statement: Statement) -> Resolved[_Read]:
         if isinstance(statement, Deterministic):

@@ -37,6 +37,8 @@ from ppl.objectives import OBJECTIVES
 from ppl.runtime import Executor
 
 ADAM = StochasticOptions(steps=10_000, gradient_draws=32, rate=0.01, window=250, objective="stl")
+FLAT = 1e-2
+"""A slope in nats, for a step of one sd, that has vanished where rounding ends a search."""
 PAIRS = (64, 256)
 """Of fixed draws: the first that the family can work with, and then once more with the last."""
 
@@ -162,7 +164,7 @@ def _descend(
         method="L-BFGS-B",
         options={"maxiter": 500, "maxfun": 1000, "ftol": 1e-9, "gtol": 1e-4},
     )
-    return start + scale * found.x, bool(found.success or (found.nit > 0 and found.status != 1))
+    return start + scale * found.x, bool(found.success or np.abs(found.jac).max() < FLAT)
 
 
 def by_adam(task: Task) -> Outcome:

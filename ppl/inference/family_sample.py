@@ -117,7 +117,7 @@ def judged(task: Task, target: Target, fitted: Fitted, sample: Weighted, bounds:
         ratios=sample.log_ratios,
         khat=sample.khat,
         effective=sample.effective if corrected else float(len(sample.rows)),
-        log_evidence=sample.log_evidence if sample.good else None,
+        log_evidence=sample.log_evidence if sample.good and not fitted.problems else None,
         history=fitted.history,
         steps=target.evaluations,
         converged=fitted.converged,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -74,8 +74,10 @@ class Stages:
     smallest: float
 
     @classmethod
-    def of(cls, options: StochasticOptions, guide: Guide, size: int) -> Stages:
+    def of(cls, options: StochasticOptions, guide: Guide) -> Stages:
         places = watched(guide) if options.stop == "iterates" else np.zeros(0, int)
+        if len(places):
+            options = replace(options, window=PIECES * math.ceil(options.window / PIECES))
         batches = [batch for batch in guide.plan.model.batches if batch.drawn]
         rounds = min((options.window * batch.size / batch.total for batch in batches), default=math.inf)
         return cls(options, guide, places, LARGE_SMALLEST if len(places) and rounds < FEW_ROUNDS else SMALLEST)
@@ -112,7 +114,10 @@ class Stages:
         run.means = [*run.means[1 - most :], run.total / self.options.window]
         run.total, run.mark = np.zeros_like(run.total), np.zeros_like(run.total)
         if SCHEDULES[self.options.schedule].staged:
-            (self._by_iterates if len(self.places) else self._by_elbo)(run, recent[np.isfinite(recent)])
+            if len(self.places):
+                self._by_iterates(run)
+            else:
+                self._by_elbo(run, recent[np.isfinite(recent)])
 
     def _by_elbo(self, run: Run, recent: np.ndarray) -> None:
         error = recent.std() / np.sqrt(len(recent))
@@ -127,7 +132,7 @@ class Stages:
         run.before = run.last
         self._next_stage(run)
 
-    def _by_iterates(self, run: Run, recent: np.ndarray) -> None:
+    def _by_iterates(self, run: Run) -> None:
         steady = stationary(np.array(run.pieces))
         if run.rate > self.options.first_rate / self.smallest:
             if steady or len(run.means) >= PATIENCE:

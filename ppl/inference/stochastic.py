@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from ppl.numeric import NUMPY
 
 Array = Any
 AT_ONCE, MOST_NOISE = 100, 4_000_000
-"""Steps in one call of a backend that can take several, and numbers of noise in one."""
+"""Steps in one call of a backend that can take several, and numbers that are handed to one."""
 REHEARSED = 20
 """Calls after which no backend changes how it computes a gradient."""
 
@@ -55,7 +56,8 @@ class Descent:
         self._plates = guide.plan.model.batches
         self.rng, self.batches = rng, Batches(self._plates, rng)
         self._handed = handed or self.batches
-        self._at_once = max(1, min(AT_ONCE, MOST_NOISE // max(1, draws * guide.layout.size)))
+        rows = sum(plate.size * math.prod(c.shape[1:]) for plate in self._plates for c in plate.columns)
+        self._at_once = max(1, min(AT_ONCE, MOST_NOISE // max(1, draws * guide.layout.size + rows)))
 
     def advance(self, state: State, rate: float, most: int) -> tuple[State, np.ndarray, np.ndarray]:
         """At most `most` steps: the state after them, the losses (steps,) and the sum of the parameters over them."""
@@ -128,7 +130,7 @@ def minimise(
     rates = relative_rates(guide, options, len(start))
     rates = rates if held is None else np.where(held, 0.0, rates)
     descent = Descent(objective, guide, rng, options.gradient_draws, optimiser.step(options.clip), rates, handed)
-    stages = Stages.of(options, guide, len(start))
+    stages = Stages.of(options, guide)
     run = checkpoints.restored(stages.begin(optimiser.start(start)), descent)
     progress.expect(options.steps)
     varying = not schedule.staged or options.warmup
@@ -154,6 +156,6 @@ def _outcome(run: Run, options: StochasticOptions, notes: tuple[str, ...]) -> Op
     if not run.stopped and not SCHEDULES[options.schedule].staged:
         converged = level(run.history, options.window)
         stopped += "" if converged else ", and the ELBO still changes"
-    averaged = converged and options.average and run.means
+    averaged = (converged or options.stop == "iterates") and options.average and run.means
     parameters = np.mean(run.means, axis=0) if averaged else run.state.parameters
     return Optimised(parameters, np.array(run.history), converged, stopped, (*run.notes, *notes))

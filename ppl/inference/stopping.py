@@ -21,8 +21,8 @@ WATCHED = 1000
 """Parameters, at most."""
 STATIONARY, SHARE = 1.2, 0.9
 """R-hat that this share of the parameters must come down to."""
-KNOWN, FEWEST = 0.05, 3
-"""Standard errors of averages over windows at which a fit ends, and how many windows there are at least."""
+KNOWN, FEWEST = 0.05, 6
+"""Errors of averages over windows at which a fit ends, and how many windows there are at least."""
 
 
 def watched(guide: Guide) -> np.ndarray:
@@ -52,7 +52,9 @@ def stationary(pieces: np.ndarray) -> bool:
 def known(means: list[np.ndarray], guide: Guide) -> bool | None:
     """Whether averages over windows agree so well that means and sds of the Gaussian block are known; None without one.
 
-    The standard error of a mean is held against the sd, that of a log sd against 1.
+    Errors are told from the averages of the earlier and the later half of the windows, a mean's in units of the sd and
+    those of log sds as they are. What one window has too much of the next one lacks where windows are whole rounds, so
+    that errors fall faster than the spread of the windows would say.
     """
     family = guide.gaussian
     if not isinstance(family, GaussianGuide) or not guide.layout.size:
@@ -62,5 +64,11 @@ def known(means: list[np.ndarray], guide: Guide) -> bool | None:
     blocks = [guide.parameters.unpack(np, each[: guide.parameters.size])[GAUSSIAN] for each in means]
     moments = [family.marginals(np, block) for block in blocks]
     locations, log_sds = np.array([mean for mean, _ in moments]), np.array([0.5 * np.log(v) for _, v in moments])
-    rows = np.concatenate([locations / np.exp(log_sds[-1]), log_sds], axis=1)
-    return bool(np.all(rows.std(axis=0, ddof=1) < KNOWN * np.sqrt(len(means))))
+    return all(_error(rows) < KNOWN for rows in (locations / np.exp(log_sds[-1]), log_sds))
+
+
+def _error(rows: np.ndarray) -> float:
+    """Root mean square of half the difference between the averages of the halves of (windows, numbers)."""
+    half = len(rows) // 2
+    difference = rows[:half].mean(axis=0) - rows[len(rows) - half :].mean(axis=0)
+    return 0.5 * float(np.sqrt(np.mean(difference**2)))

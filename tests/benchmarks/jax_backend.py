@@ -24,7 +24,8 @@ from ppl.backends import get_backend
 from ppl.guides.derived import GAUSSIAN
 from ppl.inference.choose import choose_guide
 from ppl.inference.gradients import StochasticObjective
-from ppl.inference.stochastic import AdamState, Descent, StochasticOptions
+from ppl.inference.optimisers import OPTIMISERS
+from ppl.inference.stochastic import Descent
 from ppl.objectives import OBJECTIVES
 from ppl.runtime import Executor
 
@@ -39,10 +40,10 @@ def ours(case: Case, backend_name: str, draws: int, steps: int) -> Run:
     objective = StochasticObjective(
         Executor(plan, bound.data, backend.xp), guide, backend, OBJECTIVES["elbo"].make(), "leave_one_out"
     )
-    options = StochasticOptions(gradient_draws=draws)
-    descent = Descent(objective, guide, np.random.default_rng(0), options, guide.parameters.size)
+    adam = OPTIMISERS["adam"]
+    descent = Descent(objective, guide, np.random.default_rng(0), draws, adam.step(1e4))
     size = guide.layout.size
-    state = AdamState.at(guide.parameters.pack({GAUSSIAN: guide.gaussian.initial(np.zeros(size), np.full(size, 0.1))}))
+    state = adam.start(guide.parameters.pack({GAUSSIAN: guide.gaussian.initial(np.zeros(size), np.full(size, 0.1))}))
 
     def run() -> float:
         nonlocal state

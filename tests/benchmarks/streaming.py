@@ -64,7 +64,7 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
 
 
-def fit(folder: Path, how: str, batch: int) -> dict[str, object]:
+def fit(folder: Path, how: str, batch: int, draws: int) -> dict[str, object]:
     """One fit and what it took."""
     import ppl.inference.fit
     import ppl.program
@@ -73,9 +73,10 @@ def fit(folder: Path, how: str, batch: int) -> dict[str, object]:
     note = "" if how == "all" else f"@minibatch({batch})\n"
     paths = {"X": folder / "X.npy", "y": folder / "y.npy"}
     data = ppl.open_data(paths) if how == "file" else {name: np.load(path) for name, path in paths.items()}
+    options = {} if how == "all" else {"gradient_draws": draws}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ppl.UncertainFitWarning)
-        found = ppl.parse(TEXT.format(note=note)).fit(data, seed=1, progress=False)
+        found = ppl.parse(TEXT.format(note=note)).fit(data, seed=1, progress=False, **options)
     return {
         "seconds": time.perf_counter() - began,
         "memory": peak() - before,
@@ -88,9 +89,10 @@ def fit(folder: Path, how: str, batch: int) -> dict[str, object]:
     }
 
 
-def measured(folder: Path, how: str, batch: int) -> dict[str, object]:
+def measured(folder: Path, how: str, batch: int, draws: int = 10) -> dict[str, object]:
     """`fit` in a process of its own."""
     command = [sys.executable, __file__, "--fit", str(folder), "--how", how, "--batch", str(batch)]
+    command += ["--draws", str(draws)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -111,7 +113,7 @@ def posterior(rows: int, batch: int) -> None:
             )
 
 
-def large(gigabytes: float, batch: int) -> None:
+def large(gigabytes: float, batch: int, draws: int) -> None:
     width = 64
     rows = int(gigabytes * 1e9 / (4 * width))
     with tempfile.TemporaryDirectory() as name:
@@ -122,7 +124,7 @@ def large(gigabytes: float, batch: int) -> None:
         began = time.perf_counter()
         size = write(folder, rows, width)
         print(f"{rows:,} rows, {width} predictors, {size / 1e9:.2f} GB, written in {time.perf_counter() - began:.0f} s")
-        one = measured(folder, "file", batch)
+        one = measured(folder, "file", batch, draws)
         z = (np.array(one["mean"]) - truth(width)) / np.array(one["sd"])
         print(f"  {one['seconds']:.0f} s, {one['memory']:.0f} MiB, {one['steps']} steps ({one['stopped']})")
         print(f"  root mean square of (mean - truth) / sd: {np.sqrt(np.mean(z**2)):.2f}; {one['verdict']}")
@@ -134,16 +136,18 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=float, default=5.0)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--batch", type=int, default=1000)
+    parser.add_argument("--large-batch", type=int, default=20_000)
+    parser.add_argument("--draws", type=int, default=2, help="a step, of the second part")
     parser.add_argument("--fit", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--how", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.fit is not None:
-        print(json.dumps(fit(arguments.fit, arguments.how, arguments.batch)))
+        print(json.dumps(fit(arguments.fit, arguments.how, arguments.batch, arguments.draws)))
         return
     if arguments.rows:
         posterior(arguments.rows, arguments.batch)
     if arguments.gigabytes:
-        large(arguments.gigabytes, arguments.batch)
+        large(arguments.gigabytes, arguments.large_batch, arguments.draws)
 
 
 if __name__ == "__main__":

@@ -107,6 +107,21 @@ def test_a_site_in_standard_units_brings_its_location_and_scale_along():
     np.testing.assert_array_equal(joined(plan), pattern)
 
 
+def test_beside_discrete_unknowns_and_learned_parameters():
+    source = """
+data y: real
+param shift: real = 0.0
+k ~ poisson(3)
+a ~ normal(shift, 1)
+b ~ normal(0, 1)
+y ~ normal(a + k, 1)
+"""
+    plan = ppl.parse(source).bind({"y": 2.0}).plan()
+    np.testing.assert_array_equal(joined(plan), np.eye(2, dtype=bool))
+    only = ppl.parse("data y: real\nz ~ bernoulli(0.5)\ny ~ normal(z, 1)")
+    assert only.guide({"y": 1.0}, "structured").layout.size == 0
+
+
 def masks():
     dim = 24
     chain = np.abs(np.subtract.outer(range(dim), range(dim))) <= 1

@@ -120,7 +120,8 @@ def test_long_gradients_are_cut():
 @pytest.mark.parametrize("options", [
     {"optimiser": "adagrad"}, {"optimiser": "rmsprop"}, {"optimiser": "sgd", "rate": 0.02}, {"optimiser": "lbfgs"},
     {"schedule": "constant", "steps": 3000}, {"schedule": "cosine", "steps": 3000},
-    {"schedule": "exponential", "steps": 3000}, {"warmup": 200}, {"clip": 10.0}, {"average": False},
+    {"schedule": "exponential", "steps": 3000}, {"warmup": 200}, {"stop": "iterates", "window": 123}, {"clip": 10.0},
+    {"average": False},
 ], ids=str)  # fmt: skip
 def test_every_way_down_finds_a_conjugate_posterior(options):
     fit = ppl.parse(CONJUGATE).fit(DATA, method="stochastic", guide="mean_field", progress=False, **options)
