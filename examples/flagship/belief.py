@@ -54,19 +54,20 @@ def main(picture="belief.png", images=None, epochs=EPOCHS):
     on = fit.mean("h1").mean(axis=0)
     print(f"a unit of the first layer is on in {on.min():.0%} to {on.max():.0%} of the images")
     new = fit.predict(draws=40, seed=1)["image"]
-    drawn(fit.mean("bottom.weight0"), new).savefig(picture, dpi=80)
+    units = fit.mean("bottom.weight0")
+    drawn(units[np.argsort(-np.abs(units).sum(axis=1))], new).savefig(picture, dpi=80)
     return fit
 
 
 def drawn(units, images):
-    """What each unit of the first layer turns on (red) and off (blue), and images drawn from the network."""
+    """What each unit of the first layer turns on (red) and off (blue), the strongest first; and images drawn anew."""
     figure = Figure(figsize=(9, 3.1), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=[4, 5])
     limit = np.quantile(np.abs(units), 0.98)
     for part, title, pictures, shape, look in (
         (
             left,
-            "what a hidden unit does to the pixels",
+            "what the hidden units turn on (red) and off (blue)",
             units,
             (4, 8),
             {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit},

@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 import ppl
 
 HIDDEN, SHOWN = 1 / 3, 12
+QUICK = {"gradient_draws": 2, "steps": 3000}
 
 
 @ppl.model
@@ -48,7 +49,7 @@ def data(images=None, patterns=16):
 
 def main(picture="factors.png", images=None, **options):
     given, (every, hidden) = data(images), pixels(images)
-    fit = model.fit(given, seed=0, draws=50, **options)
+    fit = model.fit(given, seed=0, draws=50, **{**QUICK, **options})
     mean = {name: fit.mean(name) for name in ("part", "size", "pattern")}
     filled = given["average"] + (mean["part"] * mean["size"]) @ mean["pattern"].T
     spread = np.std(every[hidden] - np.broadcast_to(given["average"], every.shape)[hidden])
