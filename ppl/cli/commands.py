@@ -227,13 +227,13 @@ def _objectives() -> list[tuple[str, str]]:
 
 
 def _optimisers() -> list[tuple[str, str]]:
-    from ppl.inference.optimisers import LBFGS, LBFGS_DOC, OPTIMISERS
+    from ppl.inference.stochastic.optimisers import LBFGS, LBFGS_DOC, OPTIMISERS
 
     return [*((each.name, each.doc) for each in OPTIMISERS.values()), (LBFGS, LBFGS_DOC)]
 
 
 def _schedules() -> list[tuple[str, str]]:
-    from ppl.inference.schedules import SCHEDULES
+    from ppl.inference.stochastic.schedules import SCHEDULES
 
     return [(each.name, each.doc) for each in SCHEDULES.values()]
 

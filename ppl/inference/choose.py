@@ -9,12 +9,12 @@ from ppl.compiler.hierarchy import is_hierarchical
 from ppl.compiler.parameterise import adaptable, settled
 from ppl.errors import InferenceError, ModelError
 from ppl.guides import GUIDES, Guide, derive_guide
-from ppl.inference.cavi_fit import check_suits
-from ppl.inference.cavi_methods import COORDINATE
-from ppl.inference.family_fit import fit_of, score_matching
-from ppl.inference.gradient_fit import stochastic_gradients
+from ppl.inference.coordinate.fit import check_suits
+from ppl.inference.coordinate.methods import COORDINATE
+from ppl.inference.families.fit import fit_of, score_matching
 from ppl.inference.learned import hamiltonian, learned_gaussian
 from ppl.inference.methods import Method, conditional, exact, full_gaussian
+from ppl.inference.stochastic.fit import stochastic_gradients
 from ppl.model.plan import Plan
 from ppl.source import nearest
 

@@ -8,12 +8,12 @@ from typing import Any
 from ppl.axes import Axis
 from ppl.compiler.hierarchy import CONDITIONAL_BLOCK, HYPER_BLOCK
 from ppl.guides import Guide
-from ppl.inference.cavi_explain import coordinate_lines
-from ppl.inference.cavi_methods import COORDINATE
 from ppl.inference.choose import choose_guide, choose_methods
-from ppl.inference.measure import DRAWS, measure, table
+from ppl.inference.coordinate.explain import coordinate_lines
+from ppl.inference.coordinate.methods import COORDINATE
 from ppl.inference.methods import conditional
 from ppl.inference.result import InferenceResult
+from ppl.inference.stochastic.measure import DRAWS, measure, table
 from ppl.model.plan import Plan, SitePlan
 
 _COLUMNS = ("site", "plates", "treatment", "estimator", "reason")

@@ -12,15 +12,15 @@ import numpy as np
 
 from ppl.backends import get_backend
 from ppl.errors import InferenceError
-from ppl.inference.cavi_methods import COORDINATE
 from ppl.inference.choose import choose_guide, choose_methods
+from ppl.inference.coordinate.methods import COORDINATE
 from ppl.inference.discrete import draw_enumerated
-from ppl.inference.family_fit import family_options
-from ppl.inference.gradient_fit import check_options
+from ppl.inference.families.fit import family_options
 from ppl.inference.ladder import climb
 from ppl.inference.methods import Task
 from ppl.inference.progress import Progress
 from ppl.inference.result import InferenceResult
+from ppl.inference.stochastic.fit import check_options
 from ppl.inference.verdict import judge
 from ppl.model.plan import Plan
 from ppl.model.streamed import streamed_axis

@@ -6,7 +6,7 @@ import numpy as np
 
 from ppl.compiler.parameterise import adaptable
 from ppl.guides import Guide
-from ppl.inference.mode import Mode
+from ppl.inference.deterministic.mode import Mode
 from ppl.inference.target import Target
 
 FAR = 200.0

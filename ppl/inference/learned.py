@@ -9,15 +9,15 @@ import numpy as np
 
 from ppl.compiler.parameterise import adaptable
 from ppl.guides import Guide
-from ppl.inference.evidence import bridge
-from ppl.inference.hamiltonian import STARTS, TOGETHER, Chains, run_chains
-from ppl.inference.importance import Proposal
+from ppl.inference.chains.hamiltonian import STARTS, TOGETHER, Chains, run_chains
+from ppl.inference.deterministic.mean_field import Whitening
+from ppl.inference.deterministic.parameterisation import learn_degrees
+from ppl.inference.importance.evidence import bridge
+from ppl.inference.importance.psis import psis
+from ppl.inference.importance.sampling import Proposal
 from ppl.inference.improper import runaways
-from ppl.inference.mean_field_fit import Whitening
 from ppl.inference.methods import Task, full_gaussian, gaussian_parameters, moment_matched
 from ppl.inference.outcome import Outcome
-from ppl.inference.parameterisation import learn_degrees
-from ppl.inference.psis import psis
 from ppl.inference.start import finite_starts
 from ppl.inference.target import Target
 from ppl.inference.work import GRADIENT

@@ -13,10 +13,8 @@ from ppl.backends import Backend
 from ppl.compiler.hierarchy import HYPER_BLOCK
 from ppl.guides import Guide
 from ppl.guides.derived import GAUSSIAN
-from ppl.inference.conditional import ConditionalTarget, fit_conditional, hyper_starts
-from ppl.inference.corrections import corrections
-from ppl.inference.deterministic import affordable_draws, curvature_alone, fit_gaussian, respond
-from ppl.inference.findings import (
+from ppl.inference.deterministic.corrections import corrections
+from ppl.inference.deterministic.findings import (
     FAR_TOO_NARROW,
     NARROW,
     ending,
@@ -26,17 +24,19 @@ from ppl.inference.findings import (
     search_problems,
     too_narrow,
 )
-from ppl.inference.importance import Proposal, restricted, weigh
+from ppl.inference.deterministic.gaussian import affordable_draws, curvature_alone, fit_gaussian, respond
+from ppl.inference.deterministic.mean_field import LinearResponse, Whitening
+from ppl.inference.deterministic.mode import Mode, find_mode
+from ppl.inference.deterministic.parameterisation import Learned
+from ppl.inference.hierarchy.conditional import ConditionalTarget, fit_conditional, hyper_starts
+from ppl.inference.hierarchy.units import UnitsTarget
+from ppl.inference.hierarchy.unitwise import fit_units, start_of
+from ppl.inference.importance.sampling import Proposal, restricted, weigh
 from ppl.inference.improper import boundless, runaways
-from ppl.inference.mean_field_fit import LinearResponse, Whitening
-from ppl.inference.mode import Mode, find_mode
 from ppl.inference.outcome import Outcome
-from ppl.inference.parameterisation import Learned
 from ppl.inference.progress import Progress
 from ppl.inference.start import finite_starts, varied_starts
 from ppl.inference.target import Target
-from ppl.inference.units import UnitsTarget
-from ppl.inference.unitwise import fit_units, start_of
 from ppl.model import expressions as ex
 from ppl.model.plan import Plan
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ppl.inference.hamiltonian import AGREE
-from ppl.inference.options import StochasticOptions
+from ppl.inference.chains.hamiltonian import AGREE
+from ppl.inference.importance.psis import threshold
 from ppl.inference.outcome import Outcome
-from ppl.inference.psis import threshold
 from ppl.inference.result import LEVELS, Verdict
+from ppl.inference.stochastic.options import StochasticOptions
 from ppl.model.plan import Plan
 
 FEW_EFFECTIVE, TOO_FEW_EFFECTIVE = 1000.0, 100.0

@@ -13,11 +13,11 @@ from ppl.compiler import compile_model
 from ppl.errors import Diagnostic, InferenceError
 from ppl.guides import GUIDES, Guide
 from ppl.guides.derived import entry
-from ppl.inference.gradients import StochasticObjective
-from ppl.inference.options import StochasticOptions
 from ppl.inference.progress import Progress
 from ppl.inference.start import initial_parameters
-from ppl.inference.stochastic import minimise
+from ppl.inference.stochastic.descent import minimise
+from ppl.inference.stochastic.objective import StochasticObjective
+from ppl.inference.stochastic.options import StochasticOptions
 from ppl.model.model import Model, Param
 from ppl.model.plan import Plan
 from ppl.numeric import NUMPY

@@ -15,7 +15,7 @@ from scipy.special import digamma, logsumexp
 import ppl
 from ppl.backends import get_backend
 from ppl.compiler.conjugacy import find_conjugacy
-from ppl.inference.cavi import CoordinateAscent
+from ppl.inference.coordinate.ascent import CoordinateAscent
 
 MIXTURE = """
 data N, K: int

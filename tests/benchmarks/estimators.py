@@ -26,7 +26,7 @@ import ppl
 from ppl.backends import get_backend
 from ppl.guides import Guide, derive_guide
 from ppl.inference.fit import run_fit
-from ppl.inference.gradients import StochasticObjective
+from ppl.inference.stochastic.objective import StochasticObjective
 from ppl.model.plan import Plan
 from ppl.objectives import OBJECTIVES
 from ppl.runtime import Executor

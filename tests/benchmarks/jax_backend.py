@@ -23,9 +23,9 @@ import ppl
 from ppl.backends import get_backend
 from ppl.guides.derived import GAUSSIAN
 from ppl.inference.choose import choose_guide
-from ppl.inference.gradients import StochasticObjective
-from ppl.inference.optimisers import OPTIMISERS
-from ppl.inference.stochastic import Descent
+from ppl.inference.stochastic.descent import Descent
+from ppl.inference.stochastic.objective import StochasticObjective
+from ppl.inference.stochastic.optimisers import OPTIMISERS
 from ppl.objectives import OBJECTIVES
 from ppl.runtime import Executor
 

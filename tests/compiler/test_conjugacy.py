@@ -10,9 +10,9 @@ import pytest
 import ppl
 from ppl.backends import get_backend
 from ppl.compiler.conjugacy import find_conjugacy
-from ppl.inference.cavi import CoordinateAscent, Family
-from ppl.inference.cavi_expected import State
-from ppl.inference.cavi_outcome import log_joint
+from ppl.inference.coordinate.ascent import CoordinateAscent, Family
+from ppl.inference.coordinate.expected import State
+from ppl.inference.coordinate.outcome import log_joint
 from ppl.numeric import NUMPY
 
 N = 7

@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 from ppl.backends import get_backend
 from ppl.guides import derive_guide
-from ppl.inference.gradients import StochasticObjective
+from ppl.inference.stochastic.objective import StochasticObjective
 from ppl.objectives import OBJECTIVES
 from ppl.program import parse
 from ppl.runtime import Executor

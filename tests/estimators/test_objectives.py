@@ -18,7 +18,7 @@ from ppl.backends import get_backend
 from ppl.errors import InferenceError, UncertainFitWarning
 from ppl.guides.derived import GAUSSIAN
 from ppl.inference.choose import choose_guide
-from ppl.inference.gradients import StochasticObjective
+from ppl.inference.stochastic.objective import StochasticObjective
 from ppl.numeric import NUMPY
 from ppl.objectives import OBJECTIVES
 from ppl.program import parse

@@ -12,8 +12,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, lambertw
 from scipy.stats import binom, geom, norm, poisson
 
-from ppl.inference import gradients
 from ppl.inference.fit import run_fit
+from ppl.inference.stochastic import objective as gradients
 from ppl.program import parse
 
 COUNTS = np.arange(400)

@@ -13,7 +13,7 @@ import pytest
 
 from ppl.backends import get_backend
 from ppl.inference.choose import choose_guide
-from ppl.inference.gradients import StochasticObjective
+from ppl.inference.stochastic.objective import StochasticObjective
 from ppl.objectives import OBJECTIVES
 from ppl.program import parse
 from ppl.runtime import Executor

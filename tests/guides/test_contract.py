@@ -13,7 +13,7 @@ from ppl.backends import get_backend
 from ppl.guides import GUIDES
 from ppl.guides.base import GaussianGuide
 from ppl.inference.fit import run_fit
-from ppl.inference.gradients import StochasticObjective
+from ppl.inference.stochastic.objective import StochasticObjective
 from ppl.numeric import NUMPY
 from ppl.objectives import OBJECTIVES
 from ppl.runtime import Executor

@@ -11,12 +11,12 @@ from ppl.backends import get_backend
 from ppl.guides import derive_guide
 from ppl.guides.derived import GAUSSIAN
 from ppl.inference.choose import choose_guide, choose_methods
+from ppl.inference.families.score_matching import fit_score_matching, matched
 from ppl.inference.fit import run_fit
-from ppl.inference.gradients import StochasticObjective
-from ppl.inference.importance import Proposal
+from ppl.inference.importance.sampling import Proposal
 from ppl.inference.progress import Progress
-from ppl.inference.score_matching import fit_score_matching, matched
-from ppl.inference.stochastic import StochasticOptions, minimise
+from ppl.inference.stochastic.descent import StochasticOptions, minimise
+from ppl.inference.stochastic.objective import StochasticObjective
 from ppl.numeric import NUMPY
 from ppl.objectives import OBJECTIVES
 from ppl.runtime import Executor

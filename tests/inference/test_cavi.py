@@ -15,8 +15,8 @@ import ppl
 from ppl.backends import get_backend
 from ppl.compiler.conjugacy import find_conjugacy
 from ppl.errors import InferenceError
-from ppl.inference.cavi import CoordinateAscent, Family
-from ppl.inference.cavi_fit import CaviOptions, ascend
+from ppl.inference.coordinate.ascent import CoordinateAscent, Family
+from ppl.inference.coordinate.fit import CaviOptions, ascend
 from ppl.inference.fit import run_fit
 from ppl.inference.progress import Progress
 from ppl.inference.result import InferenceResult

@@ -6,10 +6,10 @@ import pytest
 
 import ppl
 from ppl.inference.choose import choose_methods
-from ppl.inference.family_fit import fit_of
-from ppl.inference.gradient_fit import stochastic_gradients
+from ppl.inference.families.fit import fit_of
 from ppl.inference.learned import hamiltonian, learned_gaussian
 from ppl.inference.methods import conditional, exact, full_gaussian
+from ppl.inference.stochastic.fit import stochastic_gradients
 
 NORMAL = "data y: real\nmu ~ normal(0, 1)\ny ~ normal(mu, 1)\n"
 GROUPS = """

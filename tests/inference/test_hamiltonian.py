@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import ppl
-from ppl.inference.convergence import effective_draws, nested_rhat
-from ppl.inference.evidence import bridge
-from ppl.inference.hamiltonian import run_chains
-from ppl.inference.mean_field_fit import Whitening
+from ppl.inference.chains.convergence import effective_draws, nested_rhat
+from ppl.inference.chains.hamiltonian import run_chains
+from ppl.inference.deterministic.mean_field import Whitening
+from ppl.inference.importance.evidence import bridge
 
 
 def test_a_correlated_gaussian_from_unit_scales() -> None:

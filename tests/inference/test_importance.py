@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ppl.inference.importance import Mixture, Proposal, adapt, weigh
+from ppl.inference.importance.sampling import Mixture, Proposal, adapt, weigh
 
 MEAN = np.array([1.0, -2.0])
 FACTOR = np.array([[2.0, 0.0], [1.5, 0.5]])

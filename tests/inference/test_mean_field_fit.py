@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ppl.inference.mean_field_fit import Whitening, fit_mean_field, paired_draws, whiten
+from ppl.inference.deterministic.mean_field import Whitening, fit_mean_field, paired_draws, whiten
 
 
 def gaussian(mean: np.ndarray, covariance: np.ndarray):  # type: ignore[no-untyped-def]

@@ -5,7 +5,7 @@ import math
 import pytest
 
 import ppl
-from ppl.inference.measure import measure, table
+from ppl.inference.stochastic.measure import measure, table
 
 MODEL = """
 data N: int

@@ -12,8 +12,8 @@ import ppl
 from ppl.backends import get_backend
 from ppl.errors import ModelError, UncertainFitWarning
 from ppl.guides import derive_guide
-from ppl.inference.batches import Batches, step_plan
-from ppl.inference.gradients import StochasticObjective
+from ppl.inference.stochastic.batches import Batches, step_plan
+from ppl.inference.stochastic.objective import StochasticObjective
 from ppl.objectives import OBJECTIVES
 from ppl.runtime import Executor
 

@@ -9,7 +9,7 @@ import ppl
 from ppl.backends import get_backend
 from ppl.compiler.parameterise import adaptable, described, with_degrees
 from ppl.inference.choose import choose_guide
-from ppl.inference.parameterisation import learn_degrees
+from ppl.inference.deterministic.parameterisation import learn_degrees
 from ppl.inference.target import Target
 
 GROUPS = """

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ppl.inference.psis import psis, tail_size, threshold
+from ppl.inference.importance.psis import psis, tail_size, threshold
 
 # Draw counts at which the paper's rounding up and arviz-stats' rounding down give the same tail.
 SAME_TAIL = [50, 225, 400, 2500]

@@ -9,9 +9,9 @@ import pytest
 
 import ppl
 from ppl.errors import InferenceError
-from ppl.inference.optimisers import OPTIMISERS
-from ppl.inference.schedules import SCHEDULES
-from ppl.inference.stochastic import Descent
+from ppl.inference.stochastic.descent import Descent
+from ppl.inference.stochastic.optimisers import OPTIMISERS
+from ppl.inference.stochastic.schedules import SCHEDULES
 from ppl.numeric import NUMPY
 
 CONJUGATE = "data y: real[N]\ndata N: int\nmu ~ normal(0, 2)\ny ~ normal(mu, 1)\n"

@@ -11,10 +11,10 @@ import pytest
 import ppl
 from ppl.errors import DataError, ModelError
 from ppl.guides import derive_guide
-from ppl.inference import batches as reading
-from ppl.inference.batches import Batches, step_plan
-from ppl.inference.gradients import log_weights
-from ppl.inference.whole import _in_blocks
+from ppl.inference.stochastic import batches as reading
+from ppl.inference.stochastic.batches import Batches, step_plan
+from ppl.inference.stochastic.objective import log_weights
+from ppl.inference.stochastic.whole import _in_blocks
 from ppl.numeric import NUMPY
 from ppl.runtime import Executor
 
@@ -155,7 +155,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path, monkeypatch):
     """32 MB of rows are fitted in a few MB."""
     monkeypatch.undo()
     monkeypatch.setattr(reading, "POOL_BYTES", 1 << 18)
-    monkeypatch.setattr("ppl.inference.whole.BLOCK_NUMBERS", 50_000)
+    monkeypatch.setattr("ppl.inference.stochastic.whole.BLOCK_NUMBERS", 50_000)
     rows = 1_000_000
     np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((rows, 4)))
     text = """

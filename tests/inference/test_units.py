@@ -10,10 +10,10 @@ import ppl
 from ppl.backends import get_backend
 from ppl.compiler.hierarchy import HYPER_BLOCK
 from ppl.inference.choose import choose_guide
-from ppl.inference.conditional import ConditionalTarget
+from ppl.inference.hierarchy.conditional import ConditionalTarget
+from ppl.inference.hierarchy.units import UnitsTarget
+from ppl.inference.hierarchy.unitwise import start_of
 from ppl.inference.target import Target
-from ppl.inference.units import UnitsTarget
-from ppl.inference.unitwise import start_of
 
 PERSONS, ITEMS = 60, 4
 Y = (np.random.default_rng(1).random((PERSONS, ITEMS)) < [0.3, 0.5, 0.6, 0.8]).astype(int)

@@ -1,0 +1,1 @@
+"""Fits without noise: modes, whitening, mean field with linear response, learned parameterisations."""

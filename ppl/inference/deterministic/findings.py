@@ -1,0 +1,62 @@
+"""What a deterministic fit finds out about itself: faults, which make it wrong, and problems, which ask for care."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ppl.guides import Guide
+from ppl.inference.deterministic.gaussian import GaussianFit
+from ppl.inference.deterministic.mean_field import LinearResponse
+from ppl.inference.deterministic.mode import Mode
+
+NARROW, FAR_TOO_NARROW = 1.1, 5.0
+"""Linear-response sds against those of mean field: from where on it is a problem, and a fault."""
+FELT = 0.005
+"""A mode that carries less of the posterior than this is not worth a word."""
+
+
+def ending(mode: Mode, response: LinearResponse) -> tuple[bool, str]:
+    """Whether a maximum was found, and how the search for it ended."""
+    if not mode.found:
+        return False, "no mode was found"
+    if not response.sound:
+        return False, "no maximum was found"
+    return True, "the gradient vanished"
+
+
+def merged(*findings: tuple[str, ...]) -> tuple[str, ...]:
+    """All of them, each once."""
+    return tuple(dict.fromkeys(finding for part in findings for finding in part))
+
+
+def search_problems(mode: Mode, response: LinearResponse) -> tuple[str, ...]:
+    problems = []
+    if not mode.found:
+        problems.append("the log density has no mode where its gradient vanishes: it may be unbounded")
+    if not response.sound:
+        problems.append("the curvature at the optimum is not positive definite")
+    return tuple(problems)
+
+
+def gaussian_problems(fit: GaussianFit) -> tuple[str, ...]:
+    problems = search_problems(fit.modes[0], fit.response)
+    if fit.response.sound and fit.response.mean_error > 0.1 and not fit.weighted.good:
+        problems += (f"the Monte Carlo error of the optimum is {fit.response.mean_error:.2f} sd",)
+    return problems
+
+
+def mode_notes(fit: GaussianFit) -> tuple[str, ...]:
+    shares = [f"{share:.2f}" for share in fit.shares if share >= FELT]
+    if len(shares) < 2:
+        return ()
+    return (f"{len(shares)} separate modes were found, with weights {', '.join(shares)}; there may be more",)
+
+
+def too_narrow(guide: Guide, response: LinearResponse) -> tuple[float, str]:
+    """By how much mean field's sds are too small where it is worst, as a factor and in words."""
+    if not response.sound:
+        return 1.0, ""
+    ratio = np.sqrt(np.diag(response.covariance)) / response.raw_sd
+    worst = int(np.argmax(ratio))
+    name = guide.layout.element_names()[worst]
+    return float(ratio[worst]), f"linear response puts the sd of {name} at {ratio[worst]:.2f} times mean field's"

@@ -1,0 +1,1 @@
+"""How each family of guides is fitted, and the sample that judges it."""

@@ -1,0 +1,1 @@
+"""The conditional guide of hierarchical models, whole or unit by unit."""

@@ -1,0 +1,1 @@
+"""Importance weights: Pareto smoothing, adaptive proposals, the evidence."""

@@ -1,0 +1,1 @@
+"""Stochastic fitting: optimisers on Monte Carlo gradients, minibatches, schedules, checkpoints."""
