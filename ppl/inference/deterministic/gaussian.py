@@ -81,7 +81,7 @@ def fit_gaussian(
         first = Mixture(tuple(proposals), (1.0 / len(modes),) * len(modes))
         weighted, _ = adapt(target.log_density, first, rng, rounds=5, draws=draws, modes=proposals)
     elif target.dim <= ADAPTIVE_LIMIT:
-        weighted, _ = adapt(target.log_density, gaussian, rng, rounds=5, draws=draws)
+        weighted, _ = adapt(target.log_density, gaussian, rng, rounds=5, draws=draws, begun=plain)
     owner = nearest_mode(weighted.rows, proposals)
     shares = [float(np.exp(weighted.log_weights)[owner == k].sum()) for k in range(len(modes))]
     return GaussianFit(tuple(modes), tuple(shares), response, gaussian, plain, weighted)

@@ -148,15 +148,19 @@ def adapt(
     draws: int,
     strata: int = 1,
     modes: Sequence[Proposal] = (),
+    begun: Weighted | None = None,
 ) -> tuple[Weighted, AnyProposal]:
     """Rounds of importance sampling, each proposal matched to the last round's weighted draws.
 
     A proposal is a Student-t with a wider one behind it; with `strata` above 1 the draws are cut along their longest
     axis and each part gets its own, which follows a skewed density; with several `modes` they are parted by the
     nearest one. The round with the most effective draws wins, if there are any among those whose weights can be relied
-    on; it stops early when the effective number no longer grows.
+    on; it stops early when the effective number no longer grows, or is near the number of draws. `begun` are weighted
+    draws of the first proposal, where there are any already.
     """
-    best = weigh(log_density, first, rng, draws)
+    best = weigh(log_density, first, rng, draws) if begun is None else begun
+    if best.good and best.effective > PLENTY * draws:
+        return best, first
     winner, last = first, best
     for _ in range(rounds):
         following = matched(last, strata, modes)
@@ -171,6 +175,8 @@ def adapt(
     return best, winner
 
 
+PLENTY = 0.8
+"""Draws worth this share of their number leave little to adapt."""
 DF = 6.0
 WIDE_SHARE, WIDENING = 0.1, 2.5
 
