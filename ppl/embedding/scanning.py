@@ -17,6 +17,7 @@ from ppl.functions import UNKNOWN
 from ppl.model import DistributionUse, construct
 from ppl.model import expressions as ex
 from ppl.model.builder import core_sizes, support_of_use
+from ppl.model.combine import either
 from ppl.model.expressions import Expr, Type
 from ppl.source import Span
 
@@ -25,9 +26,9 @@ def scan(name: str, step: Callable[[Symbol, Symbol], Any], first: Any, length: i
     """A series `name` of `length` values: `first`, then `step(t, before)` of the index and the value before.
 
     `first` and what `step` returns are both values (a recurrence that is computed) or both distributions of one
-    family (a
-    series of unknowns, each drawn given the one before). `index` names the plate over the steps, which ordinary
-    `plate(index, length)` opens again; inside `step`, data may be read at `t` and at `t - 1`. Raises ModelError.
+    family (a series of unknowns, each drawn given the one before). `index` names the plate over the steps, which
+    ordinary `plate(index, length)` opens again; inside `step`, data may be read at `t` and at `t - 1`. Raises
+    ModelError.
     """
     span = caller_span()
     state = tracing("scan", span)
@@ -45,8 +46,10 @@ def scan(name: str, step: Callable[[Symbol, Symbol], Any], first: Any, length: i
                 "E303", span, f"`{name}`: the first element and the step must both be values or both distributions"
             )
         if isinstance(first, DistributionUse):
-            return sample(name, _either(name, later, following, first, span))
-        chosen = _where(later, as_operand(following, span).whole(), as_operand(first, span).whole(), span)
+            return sample(name, either(later, following, first, span))
+        chosen = construct.call(
+            "where", [later, as_operand(following, span).whole(), as_operand(first, span).whole()], span
+        )
         return deterministic(name, Symbol.of(chosen))
 
 
@@ -69,20 +72,3 @@ def _value_before(
     outer = [construct.axis_index(axis, span) for axis in plates[:-1]]
     back = construct.call("subtract", [t, construct.constant(1)], span)
     return construct.index(whole, [*outer, back], span, later)
-
-
-def _where(later: Expr, following: Expr, first: Expr, span: Span | None) -> Expr:
-    return construct.call("where", [later, following, first], span)
-
-
-def _either(
-    name: str, later: Expr, following: DistributionUse, first: DistributionUse, span: Span | None
-) -> DistributionUse:
-    """One distribution whose parameters are the first's at the first step and the following's after it."""
-    if following.family is not first.family or following.arguments.keys() != first.arguments.keys():
-        raise ModelError.of(
-            "E303", span, f"`{name}` is {first.name} first and {following.name} then; both must be of one family, "
-            "with the same parameters",
-        )  # fmt: skip
-    arguments = {key: _where(later, value, first.arguments[key], span) for key, value in following.arguments.items()}
-    return replace(following, arguments=arguments)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from ppl.language.forms import FORMS, positional_arguments
 from ppl.language.vocabulary import COMBINATORS
 from ppl.model import construct, ragged
 from ppl.model.builder import distribution
-from ppl.model.combine import combine
+from ppl.model.combine import combine, either
 from ppl.model.expressions import Expr
 from ppl.model.messages import extent, number, plural, written
 from ppl.model.model import DistributionUse
@@ -35,6 +36,9 @@ NET_FORMS = {
     "mlp": "as in `net f = mlp([2, 10, 1])`",
 } | {head: f"as in `net f = mlp([2, 10, {head}(1)])`" for head in HEADS}
 RAGGED_LISTS = "the elements of such a range can be summed: sum([x[i, j] for j in n[i]])"
+
+
+Meaning = TypeVar("Meaning", Expr, DistributionUse)
 
 
 class Unknown(Exception):
@@ -141,13 +145,20 @@ class Scope:
         return combine(name, components, others, keywords, node.span)
 
     def _chosen(self, node: syntax.Conditional) -> DistributionUse:
-        """One of two distributions, where data alone decide for all elements."""
+        """One of two distributions; where data do not decide for all elements, both are of one family.
+
+        As in `_conditional`, a branch that no element takes is not read.
+        """
         condition = self.expression(node.condition)
-        if condition.type.static:
-            values = evaluate(condition).array
-            if np.all(values) or not np.any(values):
-                return self.distribution(node.then if np.all(values) else node.otherwise)
-        raise not_yet(node.span, "a distribution that depends on an index or a latent value")
+        if not condition.type.static:
+            return either(condition, self.distribution(node.then), self.distribution(node.otherwise), node.span)
+        values = evaluate(condition).array
+        if np.all(values) or not np.any(values):
+            return self.distribution(node.then if np.all(values) else node.otherwise)
+        then, otherwise = _branches(self, node, condition)
+        if self.trying:
+            return _first_known([partial(scope.distribution, branch) for branch, scope in (then, otherwise)])
+        return either(condition, then[1].distribution(then[0]), otherwise[1].distribution(otherwise[0]), node.span)
 
     def with_index(self, binder: syntax.Binder, axis: Axis, present: Expr | None = None) -> Scope:
         """The scope inside a plate of that axis, of which the elements `present` exist."""
@@ -193,20 +204,27 @@ def _conditional(scope: Scope, node: syntax.Conditional) -> Expr:
         return scope.expression(node.then)
     if not np.any(values):
         return scope.expression(node.otherwise)
-    untrue = construct.call("logical_not", [condition], node.span)
-    guards = {node.then: _guarded(scope, condition), node.otherwise: _guarded(scope, untrue)}
+    branches = _branches(scope, node, condition)
     if scope.trying:
-        return _either(guards)
-    then, otherwise = (guard.expression(branch) for branch, guard in guards.items())
+        return _first_known([partial(inside.expression, branch) for branch, inside in branches])
+    then, otherwise = (inside.expression(branch) for branch, inside in branches)
     return construct.call("where", [condition, then, otherwise], node.span)
 
 
-def _either(branches: Mapping[syntax.Expression, Scope]) -> Expr:
+def _branches(
+    scope: Scope, node: syntax.Conditional, condition: Expr
+) -> tuple[tuple[syntax.Expression, Scope], tuple[syntax.Expression, Scope]]:
+    """Both branches of a condition that differs by element, each with the scope of the elements that take it."""
+    untrue = construct.call("logical_not", [condition], node.span)
+    return (node.then, _guarded(scope, condition)), (node.otherwise, _guarded(scope, untrue))
+
+
+def _first_known(readings: Sequence[Callable[[], Meaning]]) -> Meaning:
     """The first branch that is known."""
     unknown: Unknown | None = None
-    for branch, scope in branches.items():
+    for reading in readings:
         try:
-            return scope.expression(branch)
+            return reading()
         except Unknown as problem:
             unknown = unknown or problem
     assert unknown is not None

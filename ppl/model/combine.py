@@ -4,7 +4,7 @@
 | --- | --- |
 | E303 | arguments missing, too many or unknown |
 | E305 | bounds with nothing between them |
-| E314 | a distribution that the combinator cannot take |
+| E314 | a distribution that the combinator cannot take, or two that cannot take turns |
 """
 
 from __future__ import annotations
@@ -50,6 +50,16 @@ def combine(
     """A distribution made of distributions. Raises ModelError."""
     combinator = COMBINATORS[name]
     return combinator.build(uses, _bound(combinator, uses, positional, keywords, span), span)
+
+
+def either(condition: Expr, then: DistributionUse, otherwise: DistributionUse, span: Span | None) -> DistributionUse:
+    """One distribution or another of the same family, as a condition decides for each element. Raises ModelError."""
+    if then.family is not otherwise.family or then.arguments.keys() != otherwise.arguments.keys():
+        one, other = (f"{use.name}({', '.join(use.arguments)})" for use in (then, otherwise))
+        found = f"{one} for some elements and {other} for others"
+        raise ModelError.of("E314", span, found, "both must be of one family, with the same parameters")
+    pairs = {key: [condition, value, otherwise.arguments[key]] for key, value in then.arguments.items()}
+    return checked_use(then.family, {key: construct.call("where", values, span) for key, values in pairs.items()}, span)
 
 
 def _bound(

@@ -374,3 +374,36 @@ def test_gradients_flow_through_a_mixture_that_underflows():
         return mixed.log_density(AUTOGRAD, x, weights=halves, loc_0=0.0, scale_0=1.0, loc_1=1.0, scale_1=1.0)
 
     assert autograd.grad(at)(60.0) == pytest.approx(-59.0, rel=1e-12)
+
+
+# One distribution or another ------------------------------------------------------------------------
+
+
+def test_the_first_element_of_a_series_has_a_distribution_of_its_own():
+    data, values = {"T": 4, "y": [0.3, -0.2, 1.0, 0.4]}, {"phi": 0.6, "h": [0.1, 0.5, -0.3, 0.2]}
+    text = "data T: int\ndata y: real[T]\nphi ~ uniform(-1, 1)\nscan t in T {{\n  h[t] ~ {}\n  y[t] ~ normal(h[t], 1)\n}}\n"
+    whole = "normal(0, 1 / sqrt(1 - phi^2)) if t == 0 else normal(phi * h[t - 1], 1)"
+    by_part = "normal(0 if t == 0 else phi * h[t - 1], 1 / sqrt(1 - phi^2) if t == 0 else 1)"
+    found = [ppl.parse(text.format(line)).log_density(values, data) for line in (whole, by_part)]
+    h = np.array(values["h"])
+    expected = stats.norm.logpdf(h, np.append(0, 0.6 * h[:-1]), np.append(1.25, [1, 1, 1])).sum()
+    expected += stats.norm.logpdf(data["y"], h, 1).sum() + np.log(0.5)
+    assert found == pytest.approx([expected, expected], rel=1e-12)
+
+
+def test_a_discrete_unknown_decides_which_distribution():
+    text = "data y: real\nz ~ bernoulli(0.3)\ny ~ normal(2, 1) if z else normal(loc = 0, scale = 0.5)\n"
+    fit = ppl.parse(text).fit({"y": 1.2})
+    one, other = 0.3 * stats.norm.pdf(1.2, 2, 1), 0.7 * stats.norm.pdf(1.2, 0, 0.5)
+    assert fit.mean("z") == pytest.approx(one / (one + other), abs=0.03)  # 4,000 draws: 4 standard errors
+    assert fit.log_evidence == pytest.approx(np.log(one + other), rel=1e-9)
+
+
+@pytest.mark.parametrize("other", ["student_t(3, 0, 1)", "poisson(2)", "truncated(normal(0, 1), lower=0)"])
+def test_distributions_that_take_turns_are_of_one_family(other):
+    text = f"data flag: bool[3]\ndata y: real[3]\nplate n in 3 {{ y[n] ~ normal(0, 1) if flag[n] else {other} }}\n"
+    with pytest.raises(ppl.ModelError, match="one family") as caught:
+        ppl.parse(text).bind({"flag": [True, False, True], "y": [0.1, 0.2, 0.3]})
+    assert caught.value.diagnostics[0].code == "E314"
+    assert caught.value.diagnostics[0].span.line == 3
+    ppl.parse(text).bind({"flag": [True] * 3, "y": [0.1, 0.2, 0.3]})  # the other one is not read
