@@ -19,6 +19,7 @@ from ppl.model.ragged import existing
 SCALES = frozenset({"scale", "cov", "prec", "chol", "df"})
 CONCENTRATIONS = frozenset({"concentration", "concentration0", "concentration1", "rate"})
 """What says how far the members of a group are spread, where the family has no scale: only of latent groups."""
+PRODUCTS = frozenset({"multiply", "matmul", "dot"})
 MOST_HYPERPARAMETERS = 16
 FEW = 8
 """Up to so many hyperparameters in all, others on a half line join those that a scale reads."""
@@ -79,11 +80,14 @@ def _scale_parents(model: Model, site: Site, parameters: frozenset[str] = SCALES
 
 
 def _factors_of_effects(model: Model, continuous: dict[str, Site]) -> set[str]:
-    """Scalar sites that multiply a group of effects: the scale of a non-centred writing, the coefficient of a lag."""
+    """Scalar sites that multiply a group of effects.
+
+    The scale of a non-centred writing, the coefficient of a lag, a kernel's parameters in `cholesky(K) @ z`.
+    """
     found: set[str] = set()
     for statement in model.statements:
         for node in ex.walk(*statement.inputs):
-            if isinstance(node, ex.Call) and node.function == "multiply":
+            if isinstance(node, ex.Call) and node.function in PRODUCTS:
                 left, right = (random_parents(model, argument) & continuous.keys() for argument in node.arguments)
                 for factor, effects in ((left, right), (right, left)):
                     single = all(not continuous[name].shape for name in factor)
