@@ -62,9 +62,9 @@ def add_runs(values: Array, index: Array, axis: int, shape: tuple[int, ...]) -> 
     """Element j along `axis` is the sum of the values whose index is j; `shape` is the result's.
 
     The axes of `index` stand in `values` at `axis`. Sorted runs are added up, which is many times faster than
-    `np.add.at`.
+    `np.add.at`. Negative indices count from the end, as in `np.take`; IndexError for those beyond either end.
     """
-    index = np.asarray(index)
+    index = positions(index, shape[axis])
     flat = np.reshape(values, (*shape[:axis], index.size, *shape[axis + 1 :]))
     order = np.argsort(index, axis=None, kind="stable")
     ordered = index.reshape(-1)[order]
@@ -74,6 +74,15 @@ def add_runs(values: Array, index: Array, axis: int, shape: tuple[int, ...]) -> 
         sums = np.add.reduceat(np.take(flat, order, axis=axis), starts, axis=axis)
         total[(slice(None),) * axis + (ordered[starts],)] = sums
     return total
+
+
+def positions(index: Array, size: int) -> Array:
+    """Indices from the front, of an axis of that size. Raises IndexError where one is beyond either end."""
+    index = np.asarray(index)
+    found = np.where(index < 0, index + size, index)
+    if index.size and not (found.min() >= 0 and found.max() < size):
+        raise IndexError(f"an index from {index.min()} to {index.max()} is out of bounds for an axis of size {size}")
+    return found
 
 
 def summed_to(array: Array, shape: tuple[int, ...]) -> Array:

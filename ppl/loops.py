@@ -126,6 +126,32 @@ class Loop:
                         total[position, ..., columns] += gain[..., number * size : (number + 1) * size]
         return total
 
+    def pushed(self, moves: np.ndarray, slopes: Sequence[np.ndarray]) -> np.ndarray:
+        """Changes of the packed states with what those of earlier ones add to them: the adjoint of `total`."""
+        moved = np.array(moves, float)
+        for t in range(1, self.length):
+            for read, slope in zip(self.reads, slopes, strict=True):
+                columns = self.columns[read.state]
+                size = columns.stop - columns.start
+                for number, position in enumerate(read.positions[t].ravel()):
+                    if position < t:
+                        part = slope[t, ..., number * size : (number + 1) * size]
+                        moved[t] += np.sum(part * moved[position, ..., None, columns], axis=-1)
+        return moved
+
+    def spread(self, parts: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+        """Cotangents of what every step reads as those of the packed states, of that shape: the adjoint of `past`."""
+        total = np.zeros(shape)
+        for read, part in zip(self.reads, parts, strict=True):
+            columns = self.columns[read.state]
+            size = columns.stop - columns.start
+            flat = np.reshape(part, (*shape[:-1], -1))
+            for t in range(1, self.length):
+                for number, position in enumerate(read.positions[t].ravel()):
+                    if position < t:
+                        total[position, ..., columns] += flat[t, ..., number * size : (number + 1) * size]
+        return total
+
     def batch_shape(self, inputs: Sequence[Array]) -> tuple[int, ...]:
         """The batch dimensions of the states, for inputs with some number of draws."""
         sizes = [np.shape(item)[place] for item, place in zip(inputs, self.draw_at, strict=True) if place is not None]

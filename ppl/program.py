@@ -120,13 +120,14 @@ class Program:
         """The plan as a table: site, plates, treatment, estimator, reason; what else was possible; the derived guide.
 
         With `method="cavi"` which sites have closed-form updates, and why others have none. With `code` the generated
-        density function too; with `measure` the gradient variance and the cost of every estimator that each site could
-        have, measured.
+        density function and the staged program of its gradient too; with `measure` the gradient variance and the cost
+        of every estimator that each site could have, measured.
         """
         from ppl.inference.explain import explain
 
         bound = self.bind(data, base)
-        return explain(bound.plan(), guide, code, data=bound.data if measure else None, method=method)
+        measured, staged = (bound.data if wanted else None for wanted in (measure, code))
+        return explain(bound.plan(), guide, code, data=measured, method=method, staged=staged)
 
     def guide(self, data: Mapping[str, Any], name: str = "auto", base: int = 0) -> Guide:
         """The derived guide; print it to see its layout."""
@@ -204,14 +205,15 @@ class Program:
         progress: bool | None = None,
         guide: str = "auto",
         method: str = "auto",
+        backend: str = "autograd",
         **options: Any,
     ) -> Calibration:
         """Simulation-based calibration: `n` times draw unknowns and outcomes from the prior, fit, rank the truth.
 
         Of the outcomes in `data` only the shape is used and which are missing; they may be left out. The truth is
         ranked among `draws` independent draws of each posterior, for every unknown, or for those in `names` (which may
-        be deterministic), and for log likelihood and log density. `guide`, `method` and `options` are those of `fit`.
-        Equal seeds give equal results, however many processes (`cores`) share the work.
+        be deterministic), and for log likelihood and log density. `guide`, `method`, `backend` and `options` are those
+        of `fit`. Equal seeds give equal results, however many processes (`cores`) share the work.
         """
         from ppl.posterior.calibration import Request, calibrate
 
@@ -219,7 +221,7 @@ class Program:
         at_least(1, n=n, draws=draws, cores=cores)
         at_least(0, seed=seed)
         chosen = (names,) if isinstance(names, str) else None if names is None else tuple(names)
-        request = Request(self._door, data, base, seed, draws, chosen, guide, method, options)
+        request = Request(self._door, data, base, seed, draws, chosen, guide, method, options, backend)
         return calibrate(request, n, cores, progress)
 
 

@@ -7,13 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import ppl
 from ppl.cli import main
 from ppl.errors import InternalError
+from ppl.inference.stochastic.options import StochasticOptions
 from ppl.program import Program
 
 MODEL = "data y: real[N]\ndata N: int\nmu ~ normal(0, 10)\ny ~ normal(mu, 1)\n"
@@ -97,6 +100,47 @@ def test_fit_prints_table_evidence_and_verdict_and_writes_its_files(run):
     assert len(fit.draws()["mu"]) == 500
     # exact: N(1.993, 1 / (3 + 1 / 100)); ten standard errors of 500 draws
     assert fit.mean("mu") == pytest.approx(6.0 / 3.01, abs=0.26)
+
+
+def test_fit_prints_what_every_method_came_to_where_several_were_tried(run):
+    Path("m.ppl").write_text("a ~ normal(0, 3)\nb ~ flat()\nfactor f = -0.5 * b^2 * exp(-a) - 0.5 * a\n")
+    Path("d.json").write_text("{}")
+    code, out, _ = run("fit", "m.ppl", "--data", "d.json", *QUICK)
+    assert code == 0
+    lines = out.splitlines()
+    tried = lines.index("tried:")
+    assert [line.split(":")[0] for line in lines[tried + 1 : tried + 3]] == ["  deterministic", "  mixture"]
+    assert re.fullmatch(r"mixture guide, \d+ gradients, \d+\.\d s", lines[tried - 1])
+    code, out, _ = run("fit", "m.ppl", "--data", "d.json", "--seconds", "1e-6", *QUICK)
+    assert code == 0
+    assert "not every method was tried: the 1e-06 s allowed were spent" in out
+
+
+@pytest.mark.parametrize(
+    ("guide", "given", "shown"),
+    [
+        ("low_rank", ("--rank", 1), {"rank": 1}),
+        ("mixture", ("--components", 3), {"components": 3}),
+        ("flow", ("--layers", 1, "--hidden", 2), {"layers": 1, "hidden": 2}),
+    ],
+)
+def test_the_options_of_a_family_of_guides(run, monkeypatch, guide, given, shown):
+    found = {}
+    monkeypatch.setattr(Program, "fit", lambda self, data, **how: found.update(how) or parse_and_fit(self, data))
+    assert run("fit", "m.ppl", "--data", "d.json", "--guide", guide, *given, *QUICK)[0] == 0
+    assert found["guide"] == guide
+    assert {name: found[name] for name in shown} == shown
+    assert not {"rank", "components", "layers", "hidden"} - set(shown) & set(found)
+
+
+parse_and_fit = Program.fit
+
+
+def test_every_option_of_a_family_has_a_flag():
+    from ppl.cli.commands import OPTIONS
+    from ppl.guides import GUIDES
+
+    assert {option for guide in GUIDES.values() for option in guide.options} <= set(OPTIONS)
 
 
 def test_equal_seeds_give_equal_results(run):
@@ -188,6 +232,111 @@ def test_fmt(run):
     assert run("fmt", "m.ppl") == (0, "", "")
     assert run("fmt", "--check", "m.ppl") == (0, "", "")
     assert "mu ~ normal(0, 10)" in Path("m.ppl").read_text()
+
+
+ROWS = """\
+data N, D: int
+data X: real[N, D]
+data y: bool[N]
+b[d in D] ~ normal(0, 5)
+{note}plate n in N {{
+  y[n] ~ bernoulli(logits = X[n] @ b)
+}}
+"""
+COLUMNS = ("--column", "X=x1,x2", "--column", "y=label")
+FEW_STEPS = ("--steps", 60, "--window", 20, *QUICK)
+
+
+@pytest.fixture
+def rows(folder):
+    """The same rows as JSON, CSV, Parquet and `.npy`, and a model of them with and without a minibatch."""
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(200, 2)), (rng.random(200) < 0.7).astype(int)
+    Path("rows.json").write_text(json.dumps({"X": X.tolist(), "y": y.tolist()}))
+    pq.write_table(pa.table({"x1": X[:, 0], "x2": X[:, 1], "label": y, "text": ["-"] * 200}), "rows.parquet")
+    lines = [f"{a!r},{b!r},{c},-" for (a, b), c in zip(X.tolist(), y.tolist(), strict=True)]
+    Path("rows.csv").write_text("\n".join(["x1,x2,label,text", *lines]))
+    np.save("X.npy", X)
+    np.save("labels.npy", y)
+    Path("whole.ppl").write_text(ROWS.format(note=""))
+    Path("parts.ppl").write_text(ROWS.format(note="@minibatch(20)\n"))
+
+
+OF_ROWS = {
+    "csv": ("--data", "rows.csv", *COLUMNS),
+    "parquet": ("--data", "rows.parquet", *COLUMNS),
+    "npy": ("--data", "X.npy", "--data", "y=labels.npy"),
+    "two kinds": ("--data", "X.npy", "--data", "rows.csv", "--column", "y=label"),
+}
+
+
+@pytest.mark.parametrize("kind", OF_ROWS)
+def test_data_of_every_kind_are_those_of_json(run, rows, kind):
+    found = []
+    for data in (("--data", "rows.json"), OF_ROWS[kind]):
+        code, _, err = run("fit", "whole.ppl", *data, "--summary", "s.json", *QUICK)
+        assert (code, err) == (0, "")
+        found.append(json.loads(Path("s.json").read_text()))
+    assert found[0] == found[1]
+    assert run("check", "parts.ppl", *OF_ROWS[kind], "--stream") == (0, "parts.ppl: no errors\n", "")
+
+
+def test_streamed_rows_are_fitted_and_a_checkpoint_taken_up(run, rows):
+    arguments = ("fit", "parts.ppl", *OF_ROWS["parquet"], "--stream", "--checkpoint", "run.npz", "--every", 60)
+    code, out, _ = run(*arguments, *FEW_STEPS)
+    assert (code, "60 steps" in out) == (0, True)
+    with np.load("run.npz") as kept:
+        begun = kept["history"]
+    code, out, _ = run(*arguments, "--steps", 100, "--window", 20, *QUICK)
+    assert (code, "100 steps" in out) == (0, True)
+    with np.load("run.npz") as kept:
+        np.testing.assert_array_equal(kept["history"][:60], begun)
+
+
+OF_STEPS = {
+    "gradient_draws": ("--gradient-draws", 4), "rate": ("--rate", 0.02), "param_rate": ("--param-rate", 0.03),
+    "net_rate": ("--net-rate", 0.004), "warmup": ("--warmup", 30), "clip": ("--clip", 9.5),
+    "stop": ("--stop", "iterates"),
+    "window": ("--window", 40), "optimiser": ("--optimiser", "rmsprop"), "schedule": ("--schedule", "cosine"),
+    "baseline": ("--baseline", "learned"), "alpha": ("--alpha", 0.25), "objective": ("--objective", "renyi"),
+}  # fmt: skip
+
+
+def test_options_of_a_stochastic_fit_are_handed_on(run, monkeypatch):
+    """Every one that Python has, under its name there."""
+    seen = {}
+
+    def fit(self, data, **how):
+        seen.update(how)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Program, "fit", fit)
+    given = [each for pair in OF_STEPS.values() for each in pair]
+    files = ("--checkpoint", "run.npz", "--every", 2.5, "--steps", 70, "--no-average")
+    run("fit", "m.ppl", "--data", "d.json", "--method", "stochastic", *given, *files)
+    want = {name: pair[1] for name, pair in OF_STEPS.items()}
+    want |= {"checkpoint": "run.npz", "every": 2.5, "steps": 70, "average": False}
+    assert {name: seen[name] for name in want} == want
+    assert want.keys() == {each.name for each in fields(StochasticOptions)}
+
+
+WRONG_DATA = [
+    (("--data", "rows.csv", "--data", "X.npy", *COLUMNS), "ppl: `X` is in rows.csv and in X.npy\n"),
+    (
+        ("--data", "rows.json", "--stream"),
+        "ppl: --stream reads Parquet, CSV and .npy files row by row, and there is none\n",
+    ),
+    (("--data", "X.npy", *COLUMNS), "ppl: --column names columns of one Parquet or CSV file, and there are 0\n"),
+    (("--data", "rows.csv", "--column", "X"), "ppl: --column X: expected NAME=COLUMN or NAME=COLUMN,COLUMN,…\n"),
+    (("--data", "no.csv"), "ppl: no.csv: there is no such file\n"),
+    (("--data", "rows.csv", "--column", "y=lable"), "E522 no column `lable` in rows.csv; did you mean `label`?\n"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), WRONG_DATA)
+def test_data_that_do_not_fit_together_are_refused(run, rows, arguments, said):
+    assert run("fit", "whole.ppl", *arguments) == (1, "", said)
 
 
 @pytest.mark.parametrize(

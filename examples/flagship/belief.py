@@ -49,14 +49,22 @@ def data(images=None, first=32, second=16):
 def main(picture="belief.png", images=None, epochs=EPOCHS):
     given = data(images)
     steps = max(1, epochs * given["N"] // BATCH)
-    fit = model.fit(given, seed=0, draws=50, steps=steps, net_rate=0.003)
-    print(f"ELBO {fit.elbo / given['N']:.2f} nats an image after {fit.run.steps} steps, {fit.run.seconds:.0f} s")
-    on = fit.mean("h1").mean(axis=0)
-    print(f"a unit of the first layer is on in {on.min():.0%} to {on.max():.0%} of the images")
-    new = fit.predict(draws=40, seed=1)["image"]
+    fit = model.fit(given, seed=0, draws=50, steps=steps, net_rate=0.01, schedule="cosine")
     units = fit.mean("bottom.weight0")
+    found = {"elbo": fit.elbo / given["N"], "apart": apart(given["x"]), "busy": int(np.sum(np.abs(units).max(1) > 1))}
+    print(f"ELBO {found['elbo']:.2f} nats an image after {fit.run.steps} steps, {fit.run.seconds:.0f} s")
+    print(f"log probability with independent pixels {found['apart']:.2f}")
+    print(f"{found['busy']} of {len(units)} units of the first layer change the odds of a pixel by a factor above e")
+    print(f"verdict: {fit.verdict.level}")
+    new = fit.predict(draws=40, seed=1)["image"]
     drawn(units[np.argsort(-np.abs(units).sum(axis=1))], new).savefig(picture, dpi=80)
-    return fit
+    return found
+
+
+def apart(pixels):
+    """Nats an image if each pixel is on with its own frequency, whatever the others are."""
+    often = pixels.mean(axis=0).clip(1e-9, 1 - 1e-9)
+    return float(np.sum(often * np.log(often) + (1 - often) * np.log(1 - often)))
 
 
 def drawn(units, images):

@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 import ppl
 
 HIDDEN, SHOWN = 1 / 3, 12
-QUICK = {"gradient_draws": 2, "steps": 3000}
+QUICK = {"gradient_draws": 2, "steps": 4000, "schedule": "cosine"}
 
 
 @ppl.model
@@ -49,16 +49,17 @@ def data(images=None, patterns=16):
 
 def main(picture="factors.png", images=None, **options):
     given, (every, hidden) = data(images), pixels(images)
-    fit = model.fit(given, seed=0, draws=50, **{**QUICK, **options})
+    fit = model.fit(given, method="adam", seed=0, draws=50, **{**QUICK, **options})
     mean = {name: fit.mean(name) for name in ("part", "size", "pattern")}
     filled = given["average"] + (mean["part"] * mean["size"]) @ mean["pattern"].T
     spread = np.std(every[hidden] - np.broadcast_to(given["average"], every.shape)[hidden])
     missed = np.sqrt(np.mean((every - filled)[hidden] ** 2))
-    print(f"hidden pixels are {missed:.2f} off; {spread:.2f} by their average alone; noise {fit.mean('noise'):.2f}")
-    print(f"{fit.run.steps} steps, {fit.run.seconds:.0f} s")
+    found = {"missed": missed, "spread": spread, "noise": fit.mean("noise")}
+    print(f"hidden pixels are {missed:.2f} off; {spread:.2f} by their average alone; noise {found['noise']:.2f}")
+    print(f"{fit.run.steps} steps, {fit.run.seconds:.0f} s; verdict: {fit.verdict.level}")
     rows = np.linspace(0, len(every) - 1, SHOWN).astype(int)
     drawn(every[rows], hidden[rows], filled[rows]).savefig(picture, dpi=80)
-    return fit
+    return found
 
 
 def drawn(images, hidden, filled):

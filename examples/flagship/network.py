@@ -61,16 +61,18 @@ def data(hidden=HIDDEN):
 def main(picture="network.png", **options):
     given, (x, y) = data(), patients()
     fit = model.fit(given, method="adam", guide="full_rank", seed=0, **options)
-    found = fit.predict()
-    new, truth = found["ynew"][:, :HELD_OUT], y[-HELD_OUT:]
+    predicted = fit.predict()
+    new, truth = predicted["ynew"][:, :HELD_OUT], y[-HELD_OUT:]
     low, high = np.quantile(new, [0.05, 0.95], axis=0)
     design = np.c_[np.ones(len(x)), x]
     straight = design[-HELD_OUT:] @ np.linalg.lstsq(design[:-HELD_OUT], y[:-HELD_OUT], rcond=None)[0]
     missed, plain = (np.sqrt(np.mean((guess - truth) ** 2)) for guess in (new.mean(axis=0), straight))
-    print(f"of {HELD_OUT} patients held out {np.mean((truth > low) & (truth < high)):.0%} lie in their 90 % intervals")
+    found = {"inside": np.mean((truth > low) & (truth < high)), "missed": missed, "plain": plain, "elbo": fit.elbo}
+    print(f"of {HELD_OUT} patients held out {found['inside']:.0%} lie in their 90 % intervals")
     print(f"their progression is missed by {missed:.3f} sd; by least squares on a line by {plain:.3f}")
-    drawn(new, truth, given["xnew"][HELD_OUT:, BMI], found["line"][:, HELD_OUT:], x, y).savefig(picture, dpi=80)
-    return fit
+    print(f"ELBO {fit.elbo:.1f} after {fit.run.steps} steps, {fit.run.seconds:.0f} s; verdict: {fit.verdict.level}")
+    drawn(new, truth, given["xnew"][HELD_OUT:, BMI], predicted["line"][:, HELD_OUT:], x, y).savefig(picture, dpi=80)
+    return found
 
 
 def drawn(new, truth, grid, line, x, y):

@@ -51,10 +51,11 @@ def main(picture="regimes.png", **options):
     recession = (fit.draws()["regime"] == 0).mean(axis=0)
     dated = np.any([(when >= peak) & (when <= trough) for peak, trough in NBER], axis=0)
     stay = fit.draws()["move"][:, 0, 0]
-    print(f"log evidence {fit.log_evidence:.1f}; a recession lasts {np.median(1 / (1 - stay)):.1f} quarters")
-    print(f"{np.mean((recession > 0.5) == dated):.0%} of the quarters agree with the NBER's dates")
+    found = {"agree": np.mean((recession > 0.5) == dated), "lasts": np.median(1 / (1 - stay)), "elbo": fit.elbo}
+    print(f"ELBO {fit.elbo:.1f}; a recession lasts {found['lasts']:.1f} quarters")
+    print(f"{found['agree']:.0%} of the quarters agree with the NBER's dates; verdict: {fit.verdict.level}")
     drawn(when, growth, recession).savefig(picture, dpi=80)
-    return fit
+    return found
 
 
 def drawn(when, growth, recession):

@@ -39,7 +39,7 @@ def words(stories=None):
 def data(stories=None, topics=TOPICS):
     doc, word, held_out = words(stories)
     return {
-        "M": int(doc.max()) + 1, "N": int(np.sum(~held_out)), "V": load_reuters().shape[1], "K": topics,
+        "M": int(doc.max()) + 1, "N": int(np.sum(~held_out)), "V": len(load_reuters_vocab()), "K": topics,
         "doc": doc[~held_out], "word": word[~held_out],
     }  # fmt: skip
 
@@ -57,13 +57,14 @@ def main(picture="topics.png", stories=None, topics=TOPICS, **options):
     for topic in np.argsort(-theta.sum(axis=0)):
         print(f"{theta[:, topic].mean():4.0%}  {' '.join(vocabulary[np.argsort(-phi[topic])[:9]])}")
     alone = np.log(common[word[held_out]] / common.sum())
-    unseen = perplexity(theta, phi, doc[held_out], word[held_out])
-    print(f"perplexity of {held_out.sum():,} words held out: {unseen:.0f}")
-    print(f"by the frequency of words alone: {np.exp(-alone.mean()):.0f}; {fit.run.seconds:.0f} s")
+    found = {"unseen": perplexity(theta, phi, doc[held_out], word[held_out]), "alone": np.exp(-alone.mean())}
+    print(f"perplexity of {held_out.sum():,} words held out: {found['unseen']:.0f}")
+    print(f"by the frequency of words alone: {found['alone']:.0f}")
+    print(f"{fit.run.steps} sweeps, {fit.run.seconds:.0f} s; verdict: {fit.verdict.level}")
     named = [" ".join(vocabulary[np.argsort(-topic)[:4]]) for topic in phi]
     rows = np.linspace(0, len(theta) - 1, SHOWN).astype(int)
     drawn(theta[rows], named, [load_reuters_titles()[row] for row in rows]).savefig(picture, dpi=80)
-    return fit
+    return found
 
 
 def drawn(theta, topics, titles):

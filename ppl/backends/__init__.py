@@ -25,8 +25,15 @@ class Rows(Protocol):
     def values_and_gradients(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(draws,) and (draws, dim)."""
 
-    def hessians(self, rows: np.ndarray) -> np.ndarray | None:
-        """(draws, dim, dim), None where the backend has no second derivatives of the function."""
+    def products(self, rows: np.ndarray, vectors: np.ndarray) -> np.ndarray | None:
+        """Exact products of each row's Hessian with vectors (directions, draws or 1, dim): (directions, draws, dim).
+
+        None where a part of the function has no second derivatives; `inexact` then names it.
+        """
+
+    @property
+    def inexact(self) -> str:
+        """Why there are no exact products, empty as long as there are."""
 
 
 class Backend(Protocol):
@@ -41,8 +48,12 @@ class Backend(Protocol):
         Every argument is an array, so that the backend may compile for their shapes.
         """
 
-    def rows(self, function: Callable[..., Any], most: int) -> Rows:
-        """Values and derivatives of a function of independent rows; `most` rows fit into memory at once."""
+    def rows(self, function: Callable[..., Any], most: int, kept: dict[Any, Any] | None = None) -> Rows:
+        """Values and derivatives of a function of independent rows; `most` rows fit into memory at once.
+
+        What is staged or compiled is added to what is `kept`, and taken from there. All of that must be of functions
+        that give the same numbers.
+        """
 
     def descent(self, function: Callable[..., Any], update: Callable[..., Any]) -> Callable[..., Any] | None:
         """Many steps of an optimiser in one call; None where nothing is gained by it.

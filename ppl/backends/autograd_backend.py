@@ -13,8 +13,8 @@ from autograd.numpy.numpy_vjps import unbroadcast_f
 
 from ppl.backends import blocks as sums
 from ppl.backends import chains, draws, equations, linear, loops
-from ppl.backends.staging import StagedFunction, staged_value_and_grad, values_and_slopes
-from ppl.backends.staging.translate import RULES, Rule, elementwise_as, same, taken
+from ppl.backends.staging import StagedFunction, StagedProducts, staged_value_and_grad, values_and_slopes
+from ppl.backends.staging.translate import RULES, Rule, elementwise_as, kept, taken
 from ppl.blocks import Blocks
 from ppl.loops import Loop
 from ppl.numeric import Namespace
@@ -78,7 +78,7 @@ defjvp(
 
 
 _RULES: dict[Any, Rule] = {
-    stop_gradient.fun: same,
+    stop_gradient.fun: kept,
     log.fun: elementwise_as(np.log),
     log1p.fun: elementwise_as(np.log1p),
     where.fun: RULES[np.where],
@@ -154,8 +154,8 @@ class AutogradBackend:
     def value_and_grad(self, function: Callable[..., Any]) -> Callable[..., tuple[float, np.ndarray]]:
         return staged_value_and_grad(function)
 
-    def rows(self, function: Callable[..., Any], most: int) -> AutogradRows:
-        return AutogradRows(function)
+    def rows(self, function: Callable[..., Any], most: int, kept: dict[Any, Any] | None = None) -> AutogradRows:
+        return AutogradRows(function, {} if kept is None else kept)
 
     def descent(self, function: Callable[..., Any], update: Callable[..., Any]) -> None:
         return None
@@ -164,9 +164,11 @@ class AutogradBackend:
 class AutogradRows:
     """See `ppl.backends.Rows`."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._values = StagedFunction(lambda rows: (function(rows),))
-        self._slopes = StagedFunction(values_and_slopes(function))
+    def __init__(self, function: Callable[..., Any], kept: dict[Any, Any]) -> None:
+        values, slopes, products = (kept.setdefault(name, {}) for name in ("values", "slopes", "products"))
+        self._values = StagedFunction(lambda rows: (function(rows),), kept=values)
+        self._slopes = StagedFunction(values_and_slopes(function), kept=slopes)
+        self._products = StagedProducts(function, kept=products)
 
     def values(self, rows: np.ndarray) -> np.ndarray:
         return self._values(rows)[0]
@@ -178,5 +180,9 @@ class AutogradRows:
         values, gradients = self._slopes(rows)
         return values, gradients
 
-    def hessians(self, rows: np.ndarray) -> None:
-        return None
+    def products(self, rows: np.ndarray, vectors: np.ndarray) -> np.ndarray | None:
+        return self._products(rows, vectors)
+
+    @property
+    def inexact(self) -> str:
+        return self._products.inexact

@@ -30,8 +30,9 @@ class JaxBackend:
 
         return call
 
-    def rows(self, function: Callable[..., Any], most: int) -> JaxRows:
-        return JaxRows(function, most)
+    def rows(self, function: Callable[..., Any], most: int, kept: dict[Any, Any] | None = None) -> JaxRows:
+        rows: JaxRows = ({} if kept is None else kept).setdefault("rows", JaxRows(function, most))
+        return rows
 
     def descent(self, function: Callable[..., Any], update: Callable[..., Any]) -> Callable[..., Any]:
         gradient = jax.value_and_grad(function)

@@ -1,4 +1,4 @@
-"""Functions of many independent rows over JAX: values, gradients and Hessians of each row."""
+"""Functions of many independent rows over JAX: values, gradients and Hessian-vector products of each row."""
 
 from __future__ import annotations
 
@@ -29,16 +29,14 @@ class JaxRows:
 
         gradient = jax.grad(lambda rows: total(rows)[0])
 
-        def second(rows: Array) -> Array:
-            def along(direction: Array) -> Array:
-                return jax.jvp(gradient, (rows,), (jnp.broadcast_to(direction, rows.shape),))[1]
-
-            return jnp.moveaxis(jax.vmap(along)(jnp.eye(rows.shape[1])), 0, 1)
+        def second(rows: Array, vectors: Array) -> Array:
+            return jax.vmap(lambda vector: jax.jvp(gradient, (rows,), (vector[None],))[1][0])(vectors)
 
         self._sizes = [min(size, most) for size in SIZES]
         self._values = Compiled(function)
         self._both = Compiled(jax.value_and_grad(total, has_aux=True))
-        self._hessians = Compiled(second)
+        self._products = Compiled(second)
+        self.inexact = ""
 
     def values(self, rows: np.ndarray) -> np.ndarray:
         if len(rows) <= self._sizes[1]:
@@ -56,11 +54,14 @@ class JaxRows:
             gradients.append(np.asarray(gradient)[:count])
         return np.concatenate(values), np.concatenate(gradients)
 
-    def hessians(self, rows: np.ndarray) -> np.ndarray | None:
+    def products(self, rows: np.ndarray, vectors: np.ndarray) -> np.ndarray | None:
         """Forward over reverse, one row after the other: it takes longer to compile than any other program."""
-        if self._both.leaves_device(rows[:1]):
+        if not self.inexact and self._both.leaves_device(rows[:1]):
+            self.inexact = "a function that is computed on the host has first derivatives only"
+        if self.inexact:
             return None
-        return np.concatenate([np.asarray(self._hessians(row[None])) for row in rows])
+        own = np.broadcast_to(vectors, (len(vectors), *rows.shape))
+        return np.stack([self._products(row[None], own[:, n]) for n, row in enumerate(rows)], axis=1)
 
     def _parts(self, rows: np.ndarray) -> list[tuple[np.ndarray, int]]:
         """The rows in parts of one size, and how many rows of each part count; the others repeat the last one."""

@@ -37,7 +37,7 @@ def element(array: Any, key: tuple[Any, ...], *places: Any) -> Any:
 
 
 @primitive
-def _put(values: Any, key: tuple[Any, ...], shape: tuple[int, ...], *places: Any) -> Any:
+def put(values: Any, key: tuple[Any, ...], shape: tuple[int, ...], *places: Any) -> Any:
     """Zeros with the values added at a key: the adjoint of `element`."""
     total = np.zeros(shape)
     np.add.at(total, _joined(key, places), values)
@@ -47,22 +47,22 @@ def _put(values: Any, key: tuple[Any, ...], shape: tuple[int, ...], *places: Any
 def split_key(key: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """A key with holes for the arrays in it, and the arrays."""
     arrays = [part is not None and not isinstance(part, slice | int | type(Ellipsis)) for part in key]
-    holes = tuple(_HOLE if array else part for part, array in zip(key, arrays, strict=True))
+    holes = tuple(HOLE if array else part for part, array in zip(key, arrays, strict=True))
     return holes, tuple(part for part, array in zip(key, arrays, strict=True) if array)
 
 
-_HOLE = "place"
+HOLE = "place"
 
 
 def _joined(key: tuple[Any, ...], places: tuple[Any, ...]) -> tuple[Any, ...]:
     rest = iter(places)
-    return tuple(next(rest) if part is _HOLE else part for part in key)
+    return tuple(next(rest) if part is HOLE else part for part in key)
 
 
-defvjp(element, lambda answer, array, key, *places: lambda g: _put(g, key, np.shape(array), *places), argnums=(0,))
-defvjp(_put, lambda answer, values, key, shape, *places: lambda g: element(g, key, *places), argnums=(0,))
+defvjp(element, lambda answer, array, key, *places: lambda g: put(g, key, np.shape(array), *places), argnums=(0,))
+defvjp(put, lambda answer, values, key, shape, *places: lambda g: element(g, key, *places), argnums=(0,))
 defjvp(element, lambda g, answer, array, key, *places: element(g, key, *places), argnums=(0,))
-defjvp(_put, lambda g, answer, values, key, shape, *places: _put(g, key, shape, *places), argnums=(0,))
+defjvp(put, lambda g, answer, values, key, shape, *places: put(g, key, shape, *places), argnums=(0,))
 
 
 def segment_sum(values: Any, index: Any, size: int) -> Any:

@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     _guide(explain)
     explain.add_argument("--method", default="auto", help="with cavi: which sites have closed-form updates, or why not")
     explain.add_argument("--measure", action="store_true", help="measure every estimator that each site could have")
-    explain.add_argument("--code", action="store_true", help="show the generated density function too")
+    explain.add_argument("--code", action="store_true", help="show the generated density and its staged gradient too")
 
     _fit_options(_command(commands, "fit", run.fit, "fit a model to data"))
     _calibrate_options(
@@ -51,7 +51,6 @@ def parser() -> argparse.ArgumentParser:
 def _fit_options(fit: argparse.ArgumentParser) -> None:
     _model_and_data(fit)
     _how_to_fit(fit)
-    fit.add_argument("--backend", default="autograd", help="autograd, or jax where it is installed (default: autograd)")
     fit.add_argument(
         "--checkpoint", metavar="FILE", help="write a stochastic fit down as it goes, and go on from there"
     )
@@ -66,15 +65,40 @@ def _how_to_fit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method", default="auto", help="auto, deterministic, stochastic, cavi, svi, … (default: auto)"
     )
-    parser.add_argument("--steps", type=_whole(1), help="at most so many steps of a stochastic fit")
+    parser.add_argument("--seconds", type=float, help="of work after which a fit tries no further method (default: 60)")
     parser.add_argument(
-        "--objective", help="what a stochastic fit maximises: see `ppl list objectives` (default: elbo)"
+        "--rank", type=_whole(1), help="of the guide low_rank: columns beside the diagonal (default: 5)"
     )
-    parser.add_argument("--optimiser", help="of a stochastic fit: see `ppl list optimisers` (default: adam)")
-    parser.add_argument("--schedule", help="of its step size: see `ppl list schedules` (default: staged)")
-    parser.add_argument("--rate", type=float, help="its first step size (default: the optimiser's own)")
+    parser.add_argument("--components", type=_whole(1), help="of the guide mixture: Gaussians (default: 2)")
+    parser.add_argument("--layers", type=_whole(1), help="of the guide flow: coupling layers (default: 4)")
+    parser.add_argument("--hidden", type=_whole(1), help="of the guide flow: units in each (default: 16)")
+    parser.add_argument(
+        "--backend", default="autograd", help="autograd, or jax where it is installed (default: autograd)"
+    )
+    _stochastic(parser.add_argument_group("stochastic fits"))
     parser.add_argument("--seed", type=_whole(0), default=0, help="equal seeds give equal results (default: 0)")
     parser.add_argument("--no-progress", action="store_true", help="no progress bar")
+
+
+def _stochastic(group: Any) -> None:
+    """Options of `method="stochastic"`, under their names in Python."""
+    group.add_argument("--steps", type=_whole(1), help="at most so many (default: 20000, or 40 windows)")
+    group.add_argument("--objective", help="what is maximised: see `ppl list objectives` (default: elbo)")
+    group.add_argument("--alpha", type=float, help="order of the objective renyi (default: 0.5)")
+    group.add_argument("--baseline", help="of scored sites: leave_one_out, learned or none (default: leave_one_out)")
+    group.add_argument("--gradient-draws", type=_whole(1), metavar="DRAWS", help="in each gradient (default: 10)")
+    group.add_argument("--optimiser", help="see `ppl list optimisers` (default: adam)")
+    group.add_argument("--schedule", help="of the step size: see `ppl list schedules` (default: staged)")
+    group.add_argument("--rate", type=float, help="first step size (default: the optimiser's own)")
+    group.add_argument("--param-rate", type=float, metavar="RATE", help="that of learned parameters (default: RATE)")
+    group.add_argument("--net-rate", type=float, metavar="RATE", help="that of weights of networks (default: 0.002)")
+    group.add_argument("--warmup", type=_whole(0), metavar="STEPS", help="over which the step size rises (default: 0)")
+    group.add_argument("--clip", type=float, metavar="LENGTH", help="to which gradients are cut (default: 10000)")
+    group.add_argument(
+        "--no-average", dest="average", action="store_const", const=False, help="take the last parameters, not a mean"
+    )
+    group.add_argument("--stop", help="what ends a stage: elbo or iterates (default: elbo; iterates for small batches)")
+    group.add_argument("--window", type=_whole(1), metavar="STEPS", help="of the convergence check (default: 500)")
 
 
 def _calibrate_options(calibrate: argparse.ArgumentParser) -> None:
@@ -117,7 +141,17 @@ def _base(parser: argparse.ArgumentParser) -> None:
 
 
 def _data(parser: argparse.ArgumentParser, what: str, required: bool) -> None:
-    parser.add_argument("--data", metavar="DATA.json", type=pathlib.Path, required=required, help=what)
+    files = "or rows in FILE.parquet, FILE.csv or [NAME=]FILE.npy; may be given several times"
+    parser.add_argument("--data", metavar="DATA.json", action="append", required=required, help=f"{what}; {files}")
+    parser.add_argument(
+        "--column",
+        metavar="NAME=COLUMN[,COLUMN…]",
+        action="append",
+        help="what a column, or several side by side, is called",
+    )
+    parser.add_argument(
+        "--stream", action="store_true", help="read rows as they are needed, for a plate noted @minibatch"
+    )
 
 
 def _guide(parser: argparse.ArgumentParser) -> None:

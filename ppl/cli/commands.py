@@ -9,7 +9,8 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ppl.cli.files import Problem, check_folder, read_data, read_model, read_text
+from ppl.cli.data import read_data
+from ppl.cli.files import Problem, check_folder, read_model, read_text
 from ppl.errors import UncertainFitWarning
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def check(arguments: argparse.Namespace) -> int:
 
 def _plan(program: Program, arguments: argparse.Namespace) -> Plan:
     """The plan for the data of the command, its warnings printed."""
-    plan = program.bind(read_data(arguments.data), arguments.base).plan()
+    plan = program.bind(read_data(arguments), arguments.base).plan()
     _warn([warning.render() for warning in plan.warnings])
     return plan
 
@@ -39,11 +40,12 @@ def explain(arguments: argparse.Namespace) -> int:
     """The plan, the guide and, where asked for, the code."""
     from ppl.inference import explain as explanation
 
-    bound = read_model(arguments.model).bind(read_data(arguments.data), arguments.base)
+    bound = read_model(arguments.model).bind(read_data(arguments), arguments.base)
     plan = bound.plan()
     _warn([warning.render() for warning in plan.warnings])
-    data = bound.data if arguments.measure else None
-    print(explanation.explain(plan, arguments.guide, arguments.code, data=data, method=arguments.method), end="")
+    data, staged = (bound.data if wanted else None for wanted in (arguments.measure, arguments.code))
+    text = explanation.explain(plan, arguments.guide, arguments.code, None, data, arguments.method, staged)
+    print(text, end="")
     return 0
 
 
@@ -53,11 +55,10 @@ def fit(arguments: argparse.Namespace) -> int:
 
     for path in (arguments.summary, arguments.out):
         check_folder(path)
-    program, data = read_model(arguments.model), read_data(arguments.data)
+    program, data = read_model(arguments.model), read_data(arguments)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UncertainFitWarning)  # the verdict below says it better
-        how = {"draws": arguments.draws, "backend": arguments.backend, **_how_to_fit(arguments)}
-        fitted = program.fit(data, base=arguments.base, **how)
+        fitted = program.fit(data, base=arguments.base, draws=arguments.draws, **_how_to_fit(arguments))
     _warn(fitted.run.warnings)
     summary = fitted.summary()
     print(_report(fitted, summary))
@@ -68,20 +69,25 @@ def fit(arguments: argparse.Namespace) -> int:
     return 0
 
 
-OPTIONS = ("steps", "objective", "optimiser", "schedule", "rate", "checkpoint", "every")
-"""Of a stochastic fit, which are handed on where they are given."""
+OPTIONS = (
+    "seconds", "rank", "components", "layers", "hidden",
+    "steps", "objective", "alpha", "baseline", "gradient_draws", "optimiser", "schedule", "rate", "param_rate",
+    "net_rate", "warmup", "clip", "average", "stop", "window", "checkpoint", "every",
+)  # fmt: skip
+"""Of a fit, of a family of guides and of a stochastic fit, which are handed on where they are given."""
 
 
 def _how_to_fit(arguments: argparse.Namespace) -> dict[str, Any]:
     options = {name: value for name in OPTIONS if (value := getattr(arguments, name, None)) is not None}
     progress = False if arguments.no_progress else None
-    return dict(guide=arguments.guide, method=arguments.method, seed=arguments.seed, progress=progress, **options)
+    chosen = {name: getattr(arguments, name) for name in ("guide", "method", "backend", "seed")}
+    return {**chosen, "progress": progress, **options}
 
 
 def calibrate(arguments: argparse.Namespace) -> int:
     """Fit data from the prior, print what the ranks of the truth say; exit 1 where they, or a fit, are wrong."""
     calibration = read_model(arguments.model).calibrate(
-        read_data(arguments.data), n=arguments.fits, base=arguments.base, draws=arguments.draws,
+        read_data(arguments), n=arguments.fits, base=arguments.base, draws=arguments.draws,
         names=arguments.names, cores=arguments.cores, **_how_to_fit(arguments),
     )  # fmt: skip
     print(calibration)
@@ -91,7 +97,13 @@ def calibrate(arguments: argparse.Namespace) -> int:
 def _report(fitted: Fit, summary: Summary) -> str:
     run = fitted.run
     table = str(summary) if len(summary) else "nothing is unknown in this model"
-    return "\n".join([table, "", _evidence(run), _how(run), *run.notes, textwrap.fill(str(run.verdict), 110)])
+    verdict = textwrap.fill(str(run.verdict), 110)
+    return "\n".join([table, "", _evidence(run), _how(run), *_tried(run), *run.notes, verdict])
+
+
+def _tried(run: Run) -> list[str]:
+    """What every method came to, where several were tried."""
+    return ["tried:", *(f"  {rung}" for rung in run.rungs)] if len(run.rungs) > 1 else []
 
 
 def _evidence(run: Run) -> str:
@@ -115,8 +127,10 @@ def _how(run: Run) -> str:
         run.method, "gradient"
     )
     sampled = run.method.startswith("conditional") or run.method in ("hamiltonian", "cavi", "svi")
-    guide = "" if sampled else f"{run.guide} guide, "
+    own = run.method.replace(" ", "_") == run.guide
+    guide = "" if sampled or own else f"{run.guide} guide, "
     method = run.method.replace("conditional", "conditional guide").replace("hamiltonian", "Hamiltonian Monte Carlo")
+    method += " guide" * own
     return f"{guide}{method}, {run.steps} {unit}{'s' * (run.steps != 1)}, {run.seconds:.1f} s"
 
 
@@ -127,7 +141,7 @@ def predict(arguments: argparse.Namespace) -> int:
 
     check_folder(arguments.out)
     fitted = load_fit(arguments.fit, read_model(arguments.model) if arguments.model else None)
-    predicted = fitted.predictive(read_data(arguments.data), arguments.draws, arguments.seed, arguments.base)
+    predicted = fitted.predictive(read_data(arguments), arguments.draws, arguments.seed, arguments.base)
     summary = predicted.summary()
     print(summary)
     if arguments.out is not None:
@@ -145,7 +159,7 @@ def graph(arguments: argparse.Namespace) -> int:
         dot = out.with_suffix(".dot")
         raise Problem(f"{out}: only DOT is written; use `-o {dot}` and then `dot -T{out.suffix[1:]} {dot} -o {out}`")
     check_folder(out)
-    text = dot_text(read_model(arguments.model).graph(read_data(arguments.data), arguments.base))
+    text = dot_text(read_model(arguments.model).graph(read_data(arguments), arguments.base))
     if out is None:
         print(text, end="")
     else:
@@ -200,7 +214,7 @@ def _guides() -> list[tuple[str, str]]:
     from ppl.guides import GUIDES
 
     chosen = [
-        ("auto", "Chosen for the model: conditional, full_rank, or mean_field where there are very many unknowns."),
+        ("auto", "Chosen for the model: conditional, full_rank, or low_rank where there are very many unknowns."),
         ("conditional", "For hierarchical models: the hyperparameters first, then a Gaussian of the rest given them."),
     ]
     return chosen + [(guide.name, guide.doc + _defaults(guide.options)) for guide in GUIDES.values()]

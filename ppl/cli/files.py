@@ -1,4 +1,4 @@
-"""Models and data named in a command."""
+"""Models and files named in a command."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import pathlib
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ppl.program import Program
@@ -14,13 +14,6 @@ if TYPE_CHECKING:
 
 class Problem(Exception):
     """Something about the files named in a command; the message is all a user needs."""
-
-
-def read_data(path: pathlib.Path) -> dict[str, Any]:
-    """The data in a JSON file."""
-    from ppl.posterior import read_json_data
-
-    return read_json_data(path)
 
 
 def read_text(path: pathlib.Path) -> str:

@@ -11,11 +11,14 @@ from ppl.compiler.generate import (
     quantities_program,
     simulate_program,
 )
-from ppl.compiler.pipeline import PASSES, compile_model
+from ppl.compiler.marginal_program import conditionals_program
+from ppl.compiler.pipeline import PASSES, compile_model, with_marginals
+from ppl.compiler.predictor_program import predicted_program
 
 __all__ = [
     "PASSES",
     "compile_model",
+    "conditionals_program",
     "constrain_program",
     "density_program",
     "encoder_program",
@@ -24,8 +27,10 @@ __all__ = [
     "expected_program",
     "marginals_program",
     "pointwise_program",
+    "predicted_program",
     "quantities_program",
     "simulate_program",
     "state_count",
     "too_large",
+    "with_marginals",
 ]

@@ -14,7 +14,7 @@ from ppl.axes import DRAW, Axis, union
 from ppl.blocks import ROWS, Blocks
 from ppl.compiler.arrays import ArrayProgram, Ref
 from ppl.compiler.loops import argument
-from ppl.compiler.writer import Writer
+from ppl.compiler.writer import Weights, Writer
 from ppl.model import expressions as ex
 from ppl.model.model import Deterministic, Model, Site
 from ppl.model.plan import Plan
@@ -34,19 +34,30 @@ def blocked_terms(writer: Writer, plan: Plan) -> dict[str, Ref]:
     return {name: _term(writer, split) for name, split in _splits(plan).items()}
 
 
+def blocked_term(writer: Writer, plan: Plan, site: Site, more: ex.Expr | None, weights: Weights) -> Ref | None:
+    """The term of a site whose density is weighed along an axis, with something `more` added for each row: (draw,).
+    None where it is not cut.
+    """
+    split = _split(plan.model, site, more)
+    return None if split is None else _term(writer, replace(split, weights=weights))
+
+
 def _splits(plan: Plan) -> dict[str, _Split]:
-    joined = {name for elimination in plan.eliminations for name in elimination.members}
-    kept = {cost.name for cost in plan.costs if cost.keep}
-    found = {}
-    for site in plan.model.observed:
-        large = [axis for axis in site.axes if axis.size >= LEAST]
-        if not large or site.name in joined | kept | plan.collapses.keys():
-            continue
-        try:
-            found[site.name] = _Split.of(plan.model, site, max(large, key=lambda axis: axis.size))
-        except _NotByRows:
-            continue
-    return found
+    left = {name for members in plan.joined.values() for name in members}
+    left |= {cost.name for cost in plan.costs if cost.keep} | plan.collapses.keys()
+    found = {site.name: _split(plan.model, site) for site in plan.model.observed if site.name not in left}
+    return {name: split for name, split in found.items() if split is not None}
+
+
+def _split(model: Model, site: Site, more: ex.Expr | None = None) -> _Split | None:
+    """The site cut along its largest plate, if that is large and the site a sum over its rows."""
+    large = [axis for axis in site.axes if axis.size >= LEAST]
+    if not large:
+        return None
+    try:
+        return _Split.of(model, site, max(large, key=lambda axis: axis.size), more)
+    except _NotByRows:
+        return None
 
 
 class _NotByRows(Exception):
@@ -55,17 +66,23 @@ class _NotByRows(Exception):
 
 @dataclass
 class _Split:
-    """A site over leaves: `rows` stand for what depends on data alone, `given` for what is random."""
+    """A site over leaves: `rows` stand for what depends on data alone, `given` for what is random.
+
+    The density counts by `weights` along an axis of their own, where there are any, and `more` is added for each row.
+    """
 
     site: Site
     axis: Axis
+    more: ex.Expr | None = None
+    weights: Weights | None = None
     rows: dict[str, tuple[ex.Value, ex.Expr]] = field(default_factory=dict)
     given: dict[str, tuple[ex.Value, ex.Expr]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, model: Model, site: Site, axis: Axis) -> _Split:
+    def of(cls, model: Model, site: Site, axis: Axis, more: ex.Expr | None) -> _Split:
         split = cls(site, axis)
         inside = _Inside(model, split)
+        split.more = None if more is None else inside(more)
         assert site.observed is not None
         arguments = {name: inside(part) for name, part in site.distribution.arguments.items()}
         split.site = replace(
@@ -112,7 +129,7 @@ class _Inside:
         if node.type.static or axis not in node.type.axes:
             return self._split.leaf(node)
         if isinstance(node, ex.Value):
-            statement = self._model.by_name[node.name]
+            statement = self._model.by_name.get(node.name)
             if not isinstance(statement, Deterministic) or statement.value.type.static:
                 raise _NotByRows
             return self(statement.value)
@@ -154,7 +171,7 @@ def _program(split: _Split, layouts: Mapping[str, tuple[Axis, ...]], size: int) 
             axes = union([lead, (short if axis == split.axis else axis for axis in layouts[name])])
             writer.values[name] = argument(writer.recorder, f"{stem}[{number}]", leaf, axes)
     assert site.observed is not None
-    term = writer.density(site, writer.resolver(site.observed))
+    term = writer.weighed(site, split.more, split.weights)
     total = {"total": writer.reduced(term, site.axes, ())}
     doc = f"the log density of {size} rows of {site.name}"
     return writer.program(["rows", "given"], doc, total=total)

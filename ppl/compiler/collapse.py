@@ -23,7 +23,7 @@ def collapse(plan: Plan) -> Plan:
 
     Not those that an elimination joins, nor those of which a scored site wants the parts.
     """
-    left = {name for elimination in plan.eliminations for name in elimination.members}
+    left = {name for members in plan.joined.values() for name in members}
     left |= {cost.name for cost in plan.costs if cost.keep}
     sites, found = dict(plan.sites), {}
     for site in plan.model.observed:

@@ -64,7 +64,9 @@ def _density_of_sums(found: NaturalSums) -> Callable[..., Any]:
         natural = form.natural(xp, **{name: named[name] for name in names})
         total = log_base - weights * form.log_normaliser(xp, *natural, **{name: named[name] for name in fixed})
         for number, (parameter, rank) in enumerate(zip(natural, form.ranks, strict=True)):
-            product = parameter * named[f"sum_{number}"]
+            summed = named[f"sum_{number}"]
+            # a sum of zero adds nothing, also where the parameter is infinite: no counts at a rate of 0
+            product = xp.where(summed == 0.0, 0.0, parameter) * summed
             total = total + (xp.sum(product, axis=tuple(range(-rank, 0))) if rank else product)
         return total
 

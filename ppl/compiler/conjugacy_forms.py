@@ -57,6 +57,11 @@ def _minus(left: Expr | float, right: Expr | float) -> Expr:
     return _call("subtract", left, right)
 
 
+def _times_log(count: Expr, log: Expr) -> Expr:
+    """`count * log`, and 0 where the count is 0 and the log that of 0."""
+    return _times(count, _call("where", _call("equal", count, 0.0), 0.0, log))
+
+
 def _fixed(q: Expectation, what: str, *parts: Expr) -> None:
     """Raises NotConjugate where parts that must be known read a soft site."""
     reads = q.reads(*parts)
@@ -125,7 +130,7 @@ def _inverse_gamma(q: Expectation, value: Expr, a: Arguments) -> Expr:
 
 def _poisson(q: Expectation, value: Expr, a: Arguments) -> Expr:
     _fixed(q, "a count", value)
-    return _minus(_minus(_times(value, q.log(a["rate"])), q.mean(a["rate"])), _call("log_gamma", _add(value, 1.0)))
+    return _minus(_minus(_times_log(value, q.log(a["rate"])), q.mean(a["rate"])), _call("log_gamma", _add(value, 1.0)))
 
 
 def _poisson_log(q: Expectation, value: Expr, a: Arguments) -> Expr:

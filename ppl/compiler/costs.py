@@ -13,14 +13,21 @@ from ppl.model.plan import Cost, Plan
 
 
 def list_costs(plan: Plan) -> Plan:
-    """One cost for each site, factor and elimination, with its dependencies and, for scored sites, its locality."""
+    """One cost for each site, factor, elimination and latent that is integrated out, with its dependencies and, for
+    scored sites, its locality.
+    """
     groups = {name: elimination for elimination in plan.eliminations for name in elimination.members}
+    marginals = {name: marginal for marginal in plan.marginals for name in marginal.members}
     plan = replace(plan, carried=carriers(plan))
     costs: dict[str, Cost] = {}
     for statement in plan.model.statements:
         if not isinstance(statement, Site | Factor):
             continue
-        if statement.name not in groups:
+        if statement.name in marginals:
+            marginal = marginals[statement.name]
+            members = [plan.model.by_name[name] for name in marginal.members]
+            costs[marginal.name] = _cost(plan, marginal.name, members, marginal.site.axes)
+        elif statement.name not in groups:
             costs[statement.name] = _cost(plan, statement.name, [statement], statement.axes)
         elif (group := groups[statement.name]).name not in costs:
             members = [plan.model.by_name[name] for name in group.members]
@@ -34,9 +41,8 @@ def _cost(
 ) -> Cost:
     """The cost of statements that are joined over `axes`; scored sites can be local along those in `local` only."""
     reads = [plan.model.random_ancestors(member) | {member.name} for member in members]
-    enumerated = {site.name for site in plan.enumerated}
     random = {site.name for site in plan.model.latents} | {param.name for param in plan.model.params}
-    direct = (frozenset().union(*reads) & random) - enumerated
+    direct = (frozenset().union(*reads) & random) - plan.summed
     depends = direct.union(*(plan.carried.get(read, frozenset()) for read in direct))
     locality: dict[str, tuple[Axis, ...]] = {}
     for site in plan.scored:

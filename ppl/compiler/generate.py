@@ -18,6 +18,7 @@ from ppl.compiler.ancestral import draw
 from ppl.compiler.arrays import ArrayProgram, Ref
 from ppl.compiler.blocks import blocked_terms
 from ppl.compiler.elimination import eliminate, log_terms, opened_writer
+from ppl.compiler.marginal_program import marginal_term
 from ppl.compiler.writer import Writer, location_and_scale
 from ppl.constraints import SUPPORTS
 from ppl.functions import FUNCTIONS
@@ -27,19 +28,26 @@ from ppl.model.plan import Plan
 from ppl.model.resolve import Resolved
 
 
-def density_program(plan: Plan) -> ArrayProgram:
+def density_program(plan: Plan, without: Collection[str] = ()) -> ArrayProgram:
     """`run(values, prepared) -> {statement: log density}`, each (draw, kept plates…), plates in canonical order.
 
-    Statements that an elimination joins are one entry, under its name, with the enumerated sites summed out.
+    Statements that an elimination joins are one entry, under its name, with the enumerated sites summed out. Those
+    `without` which the program is to be, none of them joined, are left out.
     """
     writer = opened_writer(plan)
     keep = {cost.name: cost.keep for cost in plan.costs}
     factors = log_terms(writer, plan)
     groups = {name: elimination for elimination in plan.eliminations for name in elimination.members}
+    integrated = {name: marginal for marginal in plan.marginals for name in marginal.members}
     terms: dict[str, Ref] = {}
     in_blocks = blocked_terms(writer, plan)
     for name, term in factors.items():
-        if name in in_blocks:
+        if name in without:
+            continue
+        if (marginal := integrated.get(name)) is not None:
+            if marginal.name not in terms:
+                terms[marginal.name] = writer.reduced(marginal_term(writer, marginal), marginal.site.axes, ())
+        elif name in in_blocks:
             terms[name] = in_blocks[name]
         elif name not in groups:
             plates = term.axes if name in plan.collapses else plan.model.by_name[name].axes

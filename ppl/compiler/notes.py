@@ -17,6 +17,9 @@ from ppl.model.plan import Plan
 from ppl.model.resolve import fixed_arguments
 from ppl.numeric import NUMPY
 
+_OF_DRAWS = ("score", "pathwise", "implicit", "guide", "amortized")
+"""Notes about how a latent is drawn."""
+
 
 def make_points(plan: Plan) -> Plan:
     """Every latent noted `@point` as a learned parameter, with its log density kept as a factor.
@@ -43,6 +46,10 @@ def _refuse(site: Site) -> list[Diagnostic]:
     span = next((note.span for note in site.notes if note.name == "point"), None) or site.span
     if SUPPORTS[site.support.name].bijection is None:
         return [Diagnostic("E404", span, f"`{site.name}` is discrete, and cannot be optimised as a point")]
+    drawn = next((note for note in site.notes if note.name in _OF_DRAWS), None)
+    if drawn is not None:
+        found = f"`{site.name}` is noted `@point`, and a point is not drawn as `@{drawn.name}` asks"
+        return [Diagnostic("E404", drawn.span or span, found, "remove one of the two notes")]
     if not all(argument.type.static for argument in site.support.arguments):
         found = f"`@point` for `{site.name}`, whose support is random, is not supported yet"
         return [Diagnostic("E801", span, found)]

@@ -23,12 +23,15 @@ from ppl.model.plan import Degree, Plan
 from ppl.model.ragged import existing
 
 _NOTES = {"noncentered": 0.0, "centered": 1.0}
+_OF_VECTOR = ("noncentered", "fullrank", "lowrank")
+"""Notes that only sites in the Gaussian vector can follow."""
 
 
 def parameterise(plan: Plan) -> Plan:
     """Follow the notes `@noncentered` and `@centered`; every other site is centred.
 
-    Raises ModelError for a site whose family has no location and scale.
+    Raises ModelError for a site whose family has no location and scale, and for notes on the coordinate or the
+    covariance of a site that is not in the Gaussian vector.
     """
     asked = {site.name for site in plan.model.latents if _noted(site) == 0.0}
     problems = [
@@ -36,12 +39,23 @@ def parameterise(plan: Plan) -> Plan:
         for site in plan.continuous
         if site.name in asked and (why := not_standardised(plan, site))
     ]
+    problems += [problem for site in plan.factored for problem in _out_of_reach(plan, site)]
     if problems:
         raise ModelError(problems)
     sites = dict(plan.sites)
     for name in (site.name for site in plan.continuous if site.name in asked and sites[site.name].centred == 1.0):
         sites[name] = replace(sites[name], centred=0.0, reason=f"{sites[name].reason}; non-centred, as noted")
     return replace(plan, sites=sites)
+
+
+def _out_of_reach(plan: Plan, site: Site) -> list[Diagnostic]:
+    """Notes about the Gaussian vector at a site that has a guide factor of its own instead."""
+    found = f"`{site.name}` has a {plan.sites[site.name].factor} factor of its own, which `@{{}}` does not reach"
+    return [
+        Diagnostic("E404", note.span or site.span, found.format(note.name), "remove the note")
+        for note in site.notes
+        if note.name in _OF_VECTOR
+    ]
 
 
 def adaptable(plan: Plan) -> tuple[Site, ...]:

@@ -9,6 +9,7 @@ from ppl.compiler.costs import list_costs
 from ppl.compiler.enumeration import enumerate_discretes
 from ppl.compiler.estimator import choose_estimators
 from ppl.compiler.hierarchy import split_hierarchy
+from ppl.compiler.marginal import marginalise, may_marginalise
 from ppl.compiler.notes import make_points
 from ppl.compiler.parameterise import parameterise
 from ppl.compiler.treatment import treat
@@ -27,15 +28,23 @@ PASSES: tuple[Pass, ...] = (
     list_costs,
     collapse,
 )
-"""Every pass, in order."""
+"""Every pass, in order; `marginalise`, which is up to the guide, comes behind `choose_estimators`."""
 
 
-def compile_model(model: Model) -> Plan:
-    """Decide the treatment of every site of a bound model.
+def compile_model(model: Model, marginal: bool = False) -> Plan:
+    """Decide the treatment of every site of a bound model; with `marginal` conjugate groups are integrated out.
 
     Raises ModelError where a site cannot be treated.
     """
     plan = Plan(model)
     for run in PASSES:
         plan = run(plan)
+        if marginal and run is choose_estimators:
+            plan = marginalise(plan)
     return plan
+
+
+def with_marginals(plan: Plan) -> Plan:
+    """The plan with conjugate groups integrated out, where there are any."""
+    found = compile_model(plan.model, marginal=True) if may_marginalise(plan) else plan
+    return found.warned(plan.warnings) if found.marginals else plan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,14 @@ class _Values(dict[str, Resolved[Ref]]):
 
     def __missing__(self, name: str) -> Resolved[Ref]:
         return self._writer.known(self._writer.model.by_name[name])
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """How much what stands along an axis counts."""
+
+    axis: Axis
+    values: np.ndarray
 
 
 class Writer:
@@ -96,6 +105,24 @@ class Writer:
         """
         found = self._chosen(site, value) or self._elementwise(site, value, site.distribution.arguments)
         return self.masked(site, value, found)
+
+    def weighed(self, site: Site, more: Expr | None, weights: Weights | None) -> Resolved[Ref]:
+        """The log density of an observed site, by weights along an axis that its parameters have, with something `more`
+        added to each element; where there is more there are no such weights.
+        """
+        assert site.observed is not None
+        assert more is None or weights is None or weights.axis.size == 1
+        term = self.density(site, self.resolver(site.observed))
+        if weights is not None and weights.axis in term.axes:
+            term = self.times(term, weights)
+        if more is None:
+            return term
+        return self._call("add", term, self.present(site, self.resolver(more)))
+
+    def times(self, term: Resolved[Ref], weights: Weights) -> Resolved[Ref]:
+        """A scalar term by weights."""
+        values = Resolved(self.recorder.constant(weights.values), (weights.axis,), 0)
+        return self._call("multiply", values, term)
 
     def masked(self, site: Site, value: Resolved[Ref], found: Resolved[Ref]) -> Resolved[Ref]:
         """A log density of a site, as it is beyond ragged ends: see `density`."""

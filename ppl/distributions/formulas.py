@@ -37,6 +37,27 @@ def x_log1p_y(xp: Any, x: Any, y: Any) -> Any:
     return x * xp.log1p(y + (x == 0))
 
 
+_LARGE = 16.0
+"""From where on three terms of Stirling's series give all digits."""
+
+
+def log_rising(xp: Any, start: Any, steps: Any) -> Any:
+    """`log Gamma(start + steps) - log Gamma(start)` for positive numbers, with its digits where `start` is huge."""
+    gammaln = xp.special.gammaln
+    small = xp.where(start < _LARGE, start, 1.0)
+    large = xp.where(start < _LARGE, _LARGE, start)
+    end = large + steps
+    stirling = steps * xp.log(large) + (end - 0.5) * xp.log1p(steps / large) - steps
+    stirling = stirling + _beyond_stirling(end) - _beyond_stirling(large)
+    return xp.where(start < _LARGE, gammaln(small + steps) - gammaln(small), stirling)
+
+
+def _beyond_stirling(x: Any) -> Any:
+    inverse = 1.0 / x
+    square = inverse * inverse
+    return inverse * (1.0 / 12.0 - square * (1.0 / 360.0 - square / 1260.0))
+
+
 def log_choose(xp: Any, n: Any, k: Any) -> Any:
     """Log of the binomial coefficient."""
     gammaln = xp.special.gammaln

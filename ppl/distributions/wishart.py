@@ -10,6 +10,7 @@ from ppl.distributions import implicit
 from ppl.distributions.base import DISTRIBUTIONS, Distribution, ExponentialFamily, Parameter, fixed_support
 from ppl.distributions.formulas import LOG_PI, LOG_TWO, scipy_stats
 from ppl.distributions.multi_normal import COVARIANCE, half_log_determinant
+from ppl.functions.broadcasting import align_batches
 
 
 def _log_normaliser(xp: Any, df: Any, scale: Any) -> Any:
@@ -27,8 +28,10 @@ def _log_density(xp: Any, value: Any, df: Any, scale: Any) -> Any:
 
 
 def _inverse_log_density(xp: Any, value: Any, df: Any, scale: Any) -> Any:
+    """Through the Cholesky factor of the value, which is NaN where that is singular; an inverse would raise there."""
     size = xp.shape(scale)[-1]
-    trace = xp.sum(xp.linalg.inv(value) * scale, axis=(-2, -1))
+    factors = align_batches(xp, (xp.linalg.cholesky(value), xp.linalg.cholesky(scale)), (2, 2))
+    trace = xp.sum(xp.solve_triangular(*factors, lower=True) ** 2, axis=(-2, -1))
     determinants = df * half_log_determinant(xp, scale) - (df + size + 1.0) * half_log_determinant(xp, value)
     return determinants - 0.5 * trace - _log_normaliser(xp, df, scale)
 

@@ -106,6 +106,13 @@ class GaussianGuide(VectorGuide):
     def marginals(self, xp: Any, parameters: Array) -> tuple[Array, Array]:
         """Mean and variance of each coordinate: (dim,) each."""
 
+    def spread(self, xp: Any, parameters: Array) -> tuple[Array | None, Array | None]:
+        """The covariance as a diagonal (dim,) to which the outer products of columns (n, dim) are added.
+
+        None for either where there is none of it, for both where the covariance has no such form.
+        """
+        return None, None
+
     @abstractmethod
     def moments(self, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean (dim,) and covariance (dim, dim)."""

@@ -75,6 +75,19 @@ class Blocks(GaussianGuide):
         means, variances = zip(*found, strict=True)
         return xp.concatenate(means)[self._places], xp.concatenate(variances)[self._places]
 
+    def spread(self, xp: Any, parameters: Any) -> tuple[Any, Any]:
+        diagonal, columns, done = [], [], 0
+        for block, own in self._own(parameters):
+            variance, some = block.guide.spread(xp, own)
+            diagonal.append(np.zeros(block.dim) if variance is None else variance)
+            if some is not None:
+                rest = len(self._places) - done - block.dim
+                parts = [np.zeros((len(some), done)), some, np.zeros((len(some), rest))]
+                columns.append(xp.concatenate(parts, axis=1))
+            done += block.dim
+        joined = xp.concatenate(columns, axis=0)[:, self._places] if columns else None
+        return xp.concatenate(diagonal)[self._places], joined
+
     def moments(self, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         dim = len(self._places)
         mean, covariance = np.zeros(dim), np.zeros((dim, dim))

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ppl.compiler.predictor import Predicted, predicted_sites
+from ppl.compiler.predictor_moments import Covariance
 from ppl.constraints import SUPPORTS
 from ppl.errors import ModelError
 from ppl.guides.base import GUIDES, GaussianGuide, VectorGuide
@@ -20,6 +22,8 @@ from ppl.model.plan import Plan
 from ppl.source import nearest
 
 GAUSSIAN = "gaussian block"
+MOST_COLUMNS = 100
+"""Of a covariance, for sums over them in every row to be worth it."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,32 @@ class Guide:
             return {}
         return closed_priors(self.plan, self.gaussian.independent)
 
+    @cached_property
+    def covariance(self) -> Covariance | None:
+        """How the Gaussian gives its covariance; None where it has no form that sums over."""
+        size = self.layout.size
+        if not isinstance(self.gaussian, GaussianGuide) or not size:
+            return None
+        variance, columns = self.gaussian.spread(np, self.gaussian.initial(np.zeros(size), np.ones(size)))
+        count = 0 if columns is None else len(columns)
+        if (variance is None and columns is None) or count > MOST_COLUMNS:
+            return None
+        return Covariance(variance is not None, count, self.gaussian.independent)
+
+    @cached_property
+    def predicted(self) -> dict[str, Predicted]:
+        """The observed sites whose expected log density needs no draws under this guide."""
+        return {} if self.covariance is None else predicted_sites(self.plan, self.covariance)
+
+    @cached_property
+    def drawn(self) -> frozenset[str]:
+        """The latents that the ELBO needs draws of, what is taken in closed form being so."""
+        over = {name: frozenset([name]) for name in self.closed}
+        over |= {name: each.over for name, each in self.predicted.items()}
+        latents = {site.name for site in self.plan.model.latents}
+        left = (cost.depends - over.get(cost.name, frozenset()) for cost in self.plan.costs)
+        return frozenset().union(*left) & latents
+
     def noise(
         self,
         rng: np.random.Generator,
@@ -115,8 +145,13 @@ class Guide:
         lines += [f"{factor} ({factor.estimator})" for factor in self.factors.values()]
         if self.closed:
             lines.append(f"under adam, expected log priors in closed form: {', '.join(self.closed)}")
+        if self.predicted:
+            lines.append("under adam, expected log likelihoods without draws:")
+            lines += [f"  {each}" for each in self.predicted.values()]
         if self.plan.enumerated:
             lines.append(f"summed out: {', '.join(site.name for site in self.plan.enumerated)}")
+        if self.plan.marginals:
+            lines.append(f"integrated out: {', '.join(each.site.name for each in self.plan.marginals)}")
         if self.plan.model.params:
             lines.append(f"learned points: {', '.join(param.name for param in self.plan.model.params)}")
         return "\n".join(lines) or "nothing to approximate"

@@ -52,6 +52,9 @@ class FullRank(GaussianGuide):
         loc, factor = self.unpack(xp, parameters)
         return loc, xp.sum(factor * factor, axis=1)
 
+    def spread(self, xp: Any, parameters: Any) -> tuple[Any, Any]:
+        return None, self.unpack(xp, parameters)[1].T
+
     def moments(self, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         loc, factor = self.unpack(np, parameters)
         return loc, factor @ factor.T

@@ -102,6 +102,11 @@ class LowRank(GaussianGuide):
         loc, log_sd, loadings = self.unpack(xp, parameters)
         return loc, xp.exp(2.0 * log_sd) * (1.0 + xp.sum(loadings * loadings, axis=1))
 
+    def spread(self, xp: Any, parameters: Any) -> tuple[Any, Any]:
+        _, log_sd, loadings = self.unpack(xp, parameters)
+        sd = xp.exp(log_sd)
+        return sd * sd, loadings.T * sd
+
     def moments(self, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         loc, log_sd, loadings = self.unpack(np, parameters)
         sd = np.exp(log_sd)

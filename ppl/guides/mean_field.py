@@ -58,6 +58,9 @@ class MeanField(GaussianGuide):
         dim = parameters.shape[0] // 2
         return parameters[:dim], xp.exp(2.0 * parameters[dim:])
 
+    def spread(self, xp: Any, parameters: Any) -> tuple[Any, Any]:
+        return self.marginals(xp, parameters)[1], None
+
     def moments(self, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         dim = parameters.shape[0] // 2
         return parameters[:dim], np.diag(np.exp(2.0 * parameters[dim:]))

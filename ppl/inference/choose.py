@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from ppl.compiler import with_marginals
 from ppl.compiler.hierarchy import is_hierarchical
 from ppl.compiler.parameterise import adaptable, settled
 from ppl.errors import InferenceError, ModelError
 from ppl.guides import GUIDES, Guide, derive_guide
-from ppl.inference.coordinate.fit import check_suits
-from ppl.inference.coordinate.methods import COORDINATE
-from ppl.inference.families.fit import fit_of, score_matching
-from ppl.inference.learned import hamiltonian, learned_gaussian
+from ppl.inference.later import (
+    CONDITIONAL_CHAINS,
+    FLOW,
+    HAMILTONIAN,
+    LEARNED_GAUSSIAN,
+    LOW_RANK,
+    MIXTURE,
+    SCORE_MATCHING,
+    STOCHASTIC_GRADIENTS,
+)
 from ppl.inference.methods import Method, conditional, exact, full_gaussian
-from ppl.inference.stochastic.fit import stochastic_gradients
 from ppl.model.plan import Plan
 from ppl.source import nearest
 
@@ -24,9 +31,13 @@ CHOSEN = ("auto", "conditional")
 """Guides that are no single family."""
 DENSE_LIMIT = 100
 """Above this many unknowns a model of unknown scales is not tried as one Gaussian in learned coordinates."""
+MODAL, BENDABLE = 60, 60
+"""Unknowns up to which a mixture and a flow are tried."""
 CHAIN_LIMIT = 3000
 """Above this many unknowns chains take too long."""
 STOCHASTIC = ("stochastic", "adam")
+COORDINATE = ("cavi", "svi")
+"""Those of `ppl.inference.coordinate`."""
 METHODS = ("auto", "deterministic", "stochastic", "adam", "score_matching", "hamiltonian", *COORDINATE)
 
 
@@ -44,6 +55,7 @@ def choose_guide(plan: Plan, name: str = "auto", options: Mapping[str, int] | No
             raise ModelError.of("E701", None, f"no guide `{name}`", expected)
         _check_size(plan, name)
         return derive_guide(plan, name, **(options or {}))
+    plan = with_marginals(plan)
     guide = derive_guide(plan, "full_rank")
     return guide if guide.layout.size <= FULL_RANK_LIMIT else derive_guide(plan, "mean_field")
 
@@ -70,11 +82,10 @@ def choose_methods(plan: Plan, guide: str, method: str) -> tuple[Method, ...]:
     if method not in METHODS:
         raise InferenceError.of("E704", None, f"no method `{method}`", f"there are {', '.join(METHODS)}")
     if method in COORDINATE:
-        check_suits(plan, guide, method)
-        return (COORDINATE[method].run,) if len(plan.enumerated) < len(plan.model.latents) else (exact,)
+        return _coordinate(plan, guide, method)
     stochastic = bool(plan.factored or plan.model.params)
     if guide == "point" and not plan.factored and method in ("auto", "deterministic") and plan.model.params:
-        return (fit_of(guide),)
+        return (_family(guide),)
     if method == "score_matching" and (stochastic or guide not in ("auto", "full_rank")):
         found = "score matching fits a full-rank Gaussian"
         reason = "use method='stochastic'" if stochastic else "use guide='full_rank'"
@@ -93,16 +104,36 @@ def choose_methods(plan: Plan, guide: str, method: str) -> tuple[Method, ...]:
     if not plan.continuous and not stochastic:
         return (exact,)
     if method in STOCHASTIC or stochastic or (method == "auto" and plan.batches):
-        return (stochastic_gradients,)
+        return (STOCHASTIC_GRADIENTS,)
     if method == "hamiltonian":
-        return (hamiltonian,)
+        return (HAMILTONIAN,)
     if method == "score_matching":
-        return (score_matching,)
+        return (SCORE_MATCHING,)
     if guide == "conditional":
         return (conditional,)
     if guide != "auto":
-        return (fit_of(guide),)
+        return (_family(guide),)
     return ladder(plan, method)
+
+
+def _family(guide: str) -> Method:
+    from ppl.inference.families.fit import fit_of
+
+    return fit_of(guide)
+
+
+def _coordinate(plan: Plan, guide: str, method: str) -> tuple[Method, ...]:
+    from ppl.inference.coordinate.fit import check_suits
+    from ppl.inference.coordinate.methods import COORDINATE
+
+    check_suits(plan, guide, method)
+    return (COORDINATE[method].run,) if len(plan.enumerated) < len(plan.model.latents) else (exact,)
+
+
+def family_options(guide: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The options of the family among all, which are taken out."""
+    own = GUIDES[guide].options if guide in GUIDES else {}
+    return {name: options.pop(name) for name in list(options) if name in own}
 
 
 @dataclass(frozen=True)
@@ -115,17 +146,25 @@ class Step:
 
 LADDER: tuple[Step, ...] = (
     Step(conditional, is_hierarchical),
-    Step(full_gaussian, lambda plan: settled(plan) and not is_hierarchical(plan)),
-    Step(learned_gaussian, lambda plan: bool(adaptable(plan)) and plan_size(plan) <= DENSE_LIMIT),
+    Step(CONDITIONAL_CHAINS, is_hierarchical),
+    Step(LOW_RANK, lambda plan: plan_size(plan) > FULL_RANK_LIMIT and not is_hierarchical(plan)),
+    Step(
+        full_gaussian, lambda plan: settled(plan) and not is_hierarchical(plan) and plan_size(plan) <= FULL_RANK_LIMIT
+    ),
+    Step(LEARNED_GAUSSIAN, lambda plan: bool(adaptable(plan)) and plan_size(plan) <= DENSE_LIMIT),
     Step(
         full_gaussian, lambda plan: not is_hierarchical(plan) and not settled(plan) and plan_size(plan) <= DENSE_LIMIT
     ),
-    Step(hamiltonian, lambda plan: plan_size(plan) <= CHAIN_LIMIT),
+    Step(MIXTURE, lambda plan: plan_size(plan) <= MODAL),
+    Step(HAMILTONIAN, lambda plan: plan_size(plan) <= CHAIN_LIMIT),
+    Step(FLOW, lambda plan: plan_size(plan) <= BENDABLE),
 )
-"""What "auto" tries, in order; only `method="auto"` goes on to chains."""
+"""What "auto" tries, in order, as long as it may help by what was found before; `method="deterministic"` makes no
+chains and no flow.
+"""
 
 
 def ladder(plan: Plan, method: str) -> tuple[Method, ...]:
     """The methods that suit a plan without scored sites, never none."""
     steps = [step.method for step in LADDER if step.suits(plan)]
-    return tuple(step for step in steps if method == "auto" or step is not hamiltonian) or (full_gaussian,)
+    return tuple(step for step in steps if method == "auto" or step not in (HAMILTONIAN, FLOW)) or (full_gaussian,)

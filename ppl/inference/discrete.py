@@ -28,7 +28,7 @@ def draw_enumerated(
         return {}
     prepare, run = enumerated_program(plan).load(NUMPY)
     prepared = _prepared(prepare, data)
-    return _in_blocks(plan, values, draws, lambda part, count: run(rng, count, part, prepared))
+    return in_blocks(plan, values, draws, _largest(plan), lambda part, count: run(rng, count, part, prepared))
 
 
 def enumerated_marginals(plan: Plan, data: Mapping[str, Any], values: Mapping[str, Any], draws: int) -> Arrays:
@@ -41,7 +41,11 @@ def enumerated_marginals(plan: Plan, data: Mapping[str, Any], values: Mapping[st
         return {}
     prepare, run = marginals_program(plan).load(NUMPY)
     prepared = _prepared(prepare, data)
-    return _in_blocks(plan, values, draws, lambda part, count: run(part, prepared))
+    return in_blocks(plan, values, draws, _largest(plan), lambda part, count: run(part, prepared))
+
+
+def _largest(plan: Plan) -> int:
+    return max(elimination.largest for elimination in plan.eliminations)
 
 
 def _prepared(prepare: Callable[..., Any], data: Mapping[str, Any]) -> Any:
@@ -49,11 +53,18 @@ def _prepared(prepare: Callable[..., Any], data: Mapping[str, Any]) -> Any:
         return prepare(data)
 
 
-def _in_blocks(
-    plan: Plan, values: Mapping[str, Any], draws: int, run: Callable[[Mapping[str, Any], int], Mapping[str, Any]]
+def in_blocks(
+    plan: Plan,
+    values: Mapping[str, Any],
+    draws: int,
+    largest: int,
+    run: Callable[[Mapping[str, Any], int], Mapping[str, Any]],
 ) -> Arrays:
-    """`run` over blocks of draws, joined; an answer that is the same for every draw is repeated."""
-    block = max(1, _CHUNK // max(elimination.largest for elimination in plan.eliminations))
+    """`run` over blocks of draws, joined; an answer that is the same for every draw is repeated.
+
+    `largest` is how many numbers the largest array has for each draw.
+    """
+    block = max(1, _CHUNK // largest)
     params = {param.name for param in plan.model.params}
     found: list[Arrays] = []
     for start in range(0, draws, block):

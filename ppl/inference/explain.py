@@ -13,6 +13,7 @@ from ppl.inference.coordinate.explain import coordinate_lines
 from ppl.inference.coordinate.methods import COORDINATE
 from ppl.inference.methods import conditional
 from ppl.inference.result import InferenceResult
+from ppl.inference.staged_text import staged_lines
 from ppl.inference.stochastic.measure import DRAWS, measure, table
 from ppl.model.plan import Plan, SitePlan
 
@@ -26,12 +27,14 @@ def explain(
     result: InferenceResult | None = None,
     data: Mapping[str, Any] | None = None,
     method: str = "auto",
+    staged: Mapping[str, Any] | None = None,
 ) -> str:
     """A table with one row for each site, what else was possible, the derived guide and, with `code`, the generated
     density.
 
     Of `method` only those of coordinate ascent make a difference. Of a `result` it tells too which methods were tried,
-    and which was kept. With `data` the variance and cost of every estimator that a site could have are measured.
+    and which was kept. With `data` the variance and cost of every estimator that a site could have are measured. With
+    `staged`, which are the data again, and `code` there is the staged program of the gradient too.
     """
     derived = choose_guide(plan, guide) if result is None else result.guide
     plan = derived.plan
@@ -53,6 +56,8 @@ def explain(
         from ppl.compiler import density_program
 
         lines += ["", "# generated: log density", density_program(plan).listing.rstrip()]
+        if staged is not None:
+            lines += ["", *staged_lines(plan, staged, derived)]
     return "\n".join(lines) + "\n"
 
 
@@ -118,7 +123,7 @@ def _corrected(result: InferenceResult) -> list[str]:
         why = f"{each.neighbour} (correlation {each.correlation:.2f})" if each.neighbour else ""
         cells.append((each.name, f"{each.raw:.3g}", f"{each.corrected:.3g}", why))
     widths = [max(len(row[column]) for row in cells) for column in range(3)]
-    head = "mean field's standard deviations, and what linear response makes of them:"
+    head = "standard deviations of independent factors, and what linear response makes of them:"
     rows = ["  ".join([*(cell.rjust(w) for cell, w in zip(row, widths, strict=False)), row[-1]]) for row in cells]
     return [head, *(f"  {row}".rstrip() for row in rows)]
 

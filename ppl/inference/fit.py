@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,15 +12,15 @@ import numpy as np
 
 from ppl.backends import get_backend
 from ppl.errors import InferenceError
-from ppl.inference.choose import choose_guide, choose_methods
-from ppl.inference.coordinate.methods import COORDINATE
+from ppl.inference.choose import COORDINATE, choose_guide, choose_methods, family_options
 from ppl.inference.discrete import draw_enumerated
-from ppl.inference.families.fit import family_options
 from ppl.inference.ladder import climb
-from ppl.inference.methods import Task
+from ppl.inference.later import STOCHASTIC_GRADIENTS
+from ppl.inference.marginal import draw_marginalised
+from ppl.inference.methods import Method, Task
 from ppl.inference.progress import Progress
+from ppl.inference.relabelling import kept_orders
 from ppl.inference.result import InferenceResult
-from ppl.inference.stochastic.fit import check_options
 from ppl.inference.verdict import judge
 from ppl.model.plan import Plan
 from ppl.model.streamed import streamed_axis
@@ -57,19 +57,22 @@ def run_fit(
         method = "stochastic"
     methods = choose_methods(plan, guide, method)
     seconds = _seconds(options.pop("seconds", SECONDS))
-    if method in COORDINATE:
-        COORDINATE[method].options(options)
-    else:
-        check_options(methods, method, options)
+    if method == "adam":
+        options.setdefault("optimiser", method)
+    _check_options(methods, method, options)
     with Progress(progress) as bar:
         task = Task(plan, data, chosen, get_backend(backend), seed, draws, bar, options, seconds)
         best, rungs = climb(task, methods)
-    if best.plan is not None:
-        plan, chosen = best.plan, replace(chosen, plan=best.plan)
+    if best.plan is not None or best.guide is not None:
+        plan = best.plan or plan
+        chosen = replace(best.guide or chosen, plan=plan)
     verdict, evidence = judge(plan, best)
     parts = chosen.parameters.unpack(np, best.parameters)
     points = {name: np.asarray(value) for name, value in Executor(plan, data, NUMPY).points(parts).items()}
-    discrete = _discrete(plan, data, seed, {**best.values, **points}, best.count)
+    known = {**best.values, **points}
+    integrated = draw_marginalised(plan, data, np.random.default_rng([seed, 2]), known, best.count)
+    discrete = _discrete(plan, data, seed, {**known, **integrated}, best.count)
+    notes = best.notes if best.modes[1:] else (*best.notes, *kept_orders(plan, data, {**best.values, **integrated}))
     bounds = best.ratios if best.bounds is None else best.bounds
     finite = bounds[np.isfinite(bounds)]
     return InferenceResult(
@@ -77,7 +80,7 @@ def run_fit(
         guide=chosen,
         parameters=best.parameters,
         method=best.method,
-        values={**best.values, **discrete},
+        values={**best.values, **integrated, **discrete},
         log_weights=best.log_weights,
         points=points,
         elbo=float(bounds.mean()),
@@ -91,7 +94,7 @@ def run_fit(
         verdict=verdict,
         seed=seed,
         draws=draws,
-        notes=best.notes,
+        notes=notes,
         rungs=rungs,
         corrections=best.corrections,
     )
@@ -104,6 +107,18 @@ def _discrete(
     if streamed_axis(plan.model) is not None:
         return {}
     return draw_enumerated(plan, data, np.random.default_rng([seed, 1]), values, draws)
+
+
+def _check_options(methods: Sequence[Method], method: str, options: Mapping[str, Any]) -> None:
+    """Raises InferenceError for options that no method takes. What is asked for decides what is imported."""
+    if method in COORDINATE:
+        from ppl.inference.coordinate.methods import COORDINATE as METHODS
+
+        METHODS[method].options(options)
+    elif options or STOCHASTIC_GRADIENTS in methods:
+        from ppl.inference.stochastic.fit import check_options
+
+        check_options(methods, method, options)
 
 
 def _seconds(value: Any) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,30 +15,57 @@ from ppl.inference.result import LEVELS, Rung
 from ppl.inference.verdict import judge
 from ppl.model.plan import Plan
 
+OVERTIME = 2.0
+"""Times the seconds of a task, after which methods that go on in small steps end."""
+
+
+@dataclass(frozen=True)
+class _Climbed:
+    """The outcomes so far, the record of each, and the estimated work of all of them."""
+
+    outcomes: tuple[Outcome, ...] = ()
+    rungs: tuple[Rung, ...] = ()
+    spent: float = 0.0
+
+    def after(self, plan: Plan, outcome: Outcome, seconds: float) -> _Climbed:
+        rung = _record(outcome, judge(plan, outcome)[0].level, seconds)
+        return _Climbed((*self.outcomes, outcome), (*self.rungs, rung), self.spent + outcome.spent)
+
+    @property
+    def best(self) -> Outcome:
+        return min(zip(self.outcomes, self.rungs, strict=True), key=lambda pair: _rank(*pair))[0]
+
 
 def climb(task: Task, methods: Sequence[Method]) -> tuple[Outcome, tuple[Rung, ...]]:
     """The best outcome of the methods, and a record of all that were run.
 
-    No method is begun once the estimated work of those before exceeds the task's seconds; nor after one that found the
-    posterior improper, which no method helps. A method that does not suit has no outcome and no record.
+    No method is begun once the estimated work of those before, or the clock, exceeds the task's seconds; nor after one
+    that found the posterior improper, which no method helps. A method that does not suit has no outcome and no record.
     """
-    found: list[Outcome] = []
-    rungs: list[Rung] = []
-    spent = 0.0
-    for method in methods:
-        began = time.perf_counter()
-        last = not found and method is methods[-1]
-        outcome = method(replace(task, previous=tuple(found), seconds=task.seconds - spent, last=last))
-        if outcome is None:
-            continue
-        level = judge(task.plan, outcome)[0].level
-        found.append(outcome)
-        rungs.append(_record(outcome, level, time.perf_counter() - began))
-        spent += outcome.spent
-        if level == "trusted" or spent > task.seconds or _hopeless(task.plan, outcome):
-            break
-    best = min(range(len(found)), key=lambda k: _rank(found[k], rungs[k]))
-    return found[best], tuple(rungs)
+    began, climbed, note = time.perf_counter(), _Climbed(), ""
+    if len(methods) > 1:
+        task = replace(task, until=began + OVERTIME * task.seconds)
+    for number, method in enumerate(methods):
+        if climbed.outcomes:
+            note = _out_of_time(task, climbed, time.perf_counter() - began)
+            if note or climbed.rungs[-1].level == "trusted" or _hopeless(task.plan, climbed.outcomes[-1]):
+                break
+        start = time.perf_counter()
+        last = not climbed.outcomes and number == len(methods) - 1
+        outcome = method(replace(task, previous=climbed.outcomes, seconds=task.seconds - climbed.spent, last=last))
+        if outcome is not None:
+            climbed = climbed.after(task.plan, outcome, time.perf_counter() - start)
+    best = climbed.best
+    trusted = LEVELS[0] in {rung.level for rung in climbed.rungs}
+    return replace(best, notes=(*best.notes, note)) if note and not trusted else best, climbed.rungs
+
+
+def _out_of_time(task: Task, climbed: _Climbed, elapsed: float) -> str:
+    """What to say where nothing further may be begun, or nothing."""
+    if climbed.spent <= task.seconds and elapsed <= task.seconds:
+        return ""
+    clock = "" if climbed.spent > task.seconds else " by the clock, so that another run may get further"
+    return f"not every method was tried: the {task.seconds:g} s allowed were spent{clock}; `seconds=` allows more"
 
 
 def _hopeless(plan: Plan, outcome: Outcome) -> bool:

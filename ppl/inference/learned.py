@@ -1,29 +1,38 @@
-"""Two rungs above the first fit: learned parameterisations, and chains that correct what no guide gets right."""
+"""Rungs above the first fit: learned parameterisations, and chains that correct what no guide gets right."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ppl.compiler.parameterise import adaptable
-from ppl.guides import Guide
 from ppl.inference.chains.hamiltonian import STARTS, TOGETHER, Chains, run_chains
-from ppl.inference.deterministic.mean_field import Whitening
+from ppl.inference.deterministic.fixed_draws import Whitening
 from ppl.inference.deterministic.parameterisation import learn_degrees
+from ppl.inference.hierarchy.chains import run_conditional_chains, sweeps_within
+from ppl.inference.hierarchy.conditional import ConditionalTarget, fit_hyper
 from ppl.inference.importance.evidence import bridge
 from ppl.inference.importance.psis import psis
-from ppl.inference.importance.sampling import Proposal
+from ppl.inference.importance.sampling import Proposal, restricted
 from ppl.inference.improper import runaways
-from ppl.inference.methods import Task, full_gaussian, gaussian_parameters, moment_matched
+from ppl.inference.methods import (
+    CONDITIONAL_DRAWS,
+    Task,
+    conditional_starts,
+    full_gaussian,
+    gaussian_parameters,
+    hyperparameters,
+    moment_matched,
+)
 from ppl.inference.outcome import Outcome
 from ppl.inference.start import finite_starts
 from ppl.inference.target import Target
 from ppl.inference.work import GRADIENT
 from ppl.model.plan import Plan
 
-LEARNED, HAMILTONIAN = "learned parameterisation", "hamiltonian"
+LEARNED, CONDITIONAL_CHAINS, HAMILTONIAN = "learned parameterisation", "conditional chains", "hamiltonian"
 ENOUGH = 2000.0
 """Effective draws at which chains stop."""
 OVERHEAD = 2e-4
@@ -45,14 +54,45 @@ def learned_gaussian(task: Task) -> Outcome:
     return replace(outcome, plan=learned.plan, method=LEARNED, steps=outcome.steps + learned.gradients, spent=spent)
 
 
+def conditional_chains(task: Task) -> Outcome | None:
+    """Chains in the coordinates of the conditional guide: for hierarchies on which its weights are too uneven.
+
+    None where that guide had no outcome, where there are other modes, to which no chain would find, or too few seconds.
+    """
+    if not task.previous:
+        return None
+    rng = np.random.default_rng(task.seed)
+    target = Target(task.plan, task.data, task.guide, task.backend)
+    split = ConditionalTarget(target, hyperparameters(task))
+    task.bar.say("conditional chains")
+    hyper = fit_hyper(split, rng, CONDITIONAL_DRAWS, conditional_starts(task, target, rng))
+    sweeps = sweeps_within(task.seconds - target.spent, split, hyper)
+    if not sweeps or len(hyper.modes) > 1:
+        return None
+    found = run_conditional_chains(split, hyper, rng, sweeps, ENOUGH, task.until)
+    chains, guide = found.chains, moment_matched(_flat(found.chains, MOST_DRAWS))
+    weights = _Weights(found.guide_ratios, *bridge(found.ratios.ravel(), found.guide_ratios, chains.effective))
+    outcome = _outcome(task, target, chains, guide, weights, _Basis(task.plan))
+    return replace(outcome, method=CONDITIONAL_CHAINS, bounds=restricted(found.guide_ratios))
+
+
 @dataclass(frozen=True)
 class _Basis:
-    """Where chains begin: coordinates, points (starts, dim) and a whitening."""
+    """Where chains begin: coordinates, points (starts, dim) and a whitening, where these are needed."""
 
     plan: Plan
-    rows: np.ndarray
-    whitening: Whitening
+    rows: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    whitening: Whitening = field(default_factory=lambda: Whitening(np.empty(0), np.empty((0, 0))))
     spent: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """log p(x, z) - log q(z) at draws of a guide near the chains, the log evidence and its relative error."""
+
+    ratios: np.ndarray
+    evidence: float
+    error: float
 
 
 def hamiltonian(task: Task) -> Outcome:
@@ -65,40 +105,52 @@ def hamiltonian(task: Task) -> Outcome:
     count = STARTS * TOGETHER
     batch = count * (1.0 + GRADIENT) * target.seconds + OVERHEAD
     budget = max(FEWEST_BATCHES, int((task.seconds - basis.spent) / batch))
-    chains = run_chains(target.log_density, target.gradient, basis.rows, basis.whitening, rng, budget, ENOUGH)
-    return _outcome(task, target, guide, chains, rng, basis)
-
-
-def _outcome(
-    task: Task, target: Target, guide: Guide, chains: Chains, rng: np.random.Generator, basis: _Basis
-) -> Outcome:
-    rows = chains.rows.reshape(-1, target.dim)
-    rows = rows[:: math.ceil(len(rows) / MOST_DRAWS)]
+    chains = run_chains(
+        target.log_density, target.gradient, basis.rows, basis.whitening, rng, budget, ENOUGH, task.until
+    )
     half = chains.rows.shape[1] // 2
     gaussian = moment_matched(chains.rows[:, :half].reshape(-1, target.dim))
-    others = chains.rows[:, half:].reshape(-1, target.dim)
-    others = others[:: math.ceil(len(others) / BOUND_DRAWS)]
+    weights = _weights_of(gaussian, target, replace(chains, rows=chains.rows[:, half:]), rng)
+    outcome = _outcome(task, target, chains, gaussian, weights, basis)
+    rate = f"the chains accept only {chains.acceptance:.0%} of their moves"
+    return outcome if chains.acceptance > 0.5 else replace(outcome, problems=(rate,))
+
+
+def _flat(chains: Chains, most: int) -> np.ndarray:
+    """At most so many of the draws: (draws, dim)."""
+    rows = chains.rows.reshape(-1, chains.rows.shape[2])
+    return rows[:: math.ceil(len(rows) / most)]
+
+
+def _weights_of(gaussian: Proposal, target: Target, chains: Chains, rng: np.random.Generator) -> _Weights:
+    """Of a Gaussian that other chains were matched with; no evidence where it is too far from most posteriors."""
+    others = _flat(chains, BOUND_DRAWS)
     drawn = gaussian.draw(rng, BOUND_DRAWS)
     ratios = target.log_density(drawn) - gaussian.log_density(drawn)
     ratios = np.where(np.isnan(ratios), -np.inf, ratios)
     evidence, error = bridge(target.log_density(others) - gaussian.log_density(others), ratios, 0.5 * chains.effective)
-    problems = () if chains.acceptance > 0.5 else (f"the chains accept only {chains.acceptance:.0%} of their moves",)
+    return _Weights(ratios, evidence, error if target.dim <= BRIDGED else math.inf)
+
+
+def _outcome(
+    task: Task, target: Target, chains: Chains, gaussian: Proposal, weights: _Weights, basis: _Basis
+) -> Outcome:
+    rows = _flat(chains, MOST_DRAWS)
     return Outcome(
         method=HAMILTONIAN,
         parameters=gaussian_parameters(task.guide, gaussian),
         values=target.values(rows),
         log_weights=None,
-        ratios=ratios,
-        khat=psis(ratios)[1],
+        ratios=weights.ratios,
+        khat=psis(weights.ratios)[1],
         effective=min(chains.effective, float(len(rows))),
-        log_evidence=evidence if error < 0.1 and target.dim <= BRIDGED else None,
-        history=np.array([ratios.mean()]),
+        log_evidence=weights.evidence if weights.error < 0.1 else None,
+        history=np.array([weights.ratios.mean()]),
         steps=target.evaluations,
         converged=True,
         stopped="the chains agree" if chains.agree else "the budget was spent",
         plan=basis.plan,
-        faults=runaways(guide, rows.mean(axis=0), rows.std(axis=0)),
-        problems=problems,
+        faults=runaways(replace(task.guide, plan=basis.plan), rows.mean(axis=0), rows.std(axis=0)),
         rows=rows,
         rhat=chains.rhat,
         spent=basis.spent + target.spent,
@@ -123,12 +175,13 @@ def _basis(task: Task, rng: np.random.Generator) -> _Basis:
 
 
 def _from_draws(outcome: Outcome, plan: Plan, rng: np.random.Generator) -> _Basis | None:
-    """Starting points drawn by weight, whitened by the covariance; None where the weights rest on few draws."""
+    """Starting points drawn by weight, or all alike where the weights rest on few draws, whitened by the covariance."""
     rows = outcome.rows
     assert rows is not None
-    if not np.isfinite(rows).all() or outcome.effective < 2 * STARTS:
+    if not np.isfinite(rows).all():
         return None
-    weights = None if outcome.log_weights is None else np.exp(outcome.log_weights)
+    logs = outcome.log_weights if outcome.effective >= 2 * STARTS else None
+    weights = None if logs is None else np.exp(logs)
     start = rows[rng.choice(len(rows), STARTS, p=weights)]
     many = rows[rng.choice(len(rows), len(rows), p=weights)]
     gaussian: Proposal = moment_matched(many)

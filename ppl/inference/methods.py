@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,18 +17,20 @@ from ppl.inference.deterministic.corrections import corrections
 from ppl.inference.deterministic.findings import (
     FAR_TOO_NARROW,
     NARROW,
+    conditional_modes,
     ending,
     gaussian_problems,
     merged,
-    mode_notes,
+    mode_findings,
     search_problems,
     too_narrow,
 )
+from ppl.inference.deterministic.fixed_draws import Whitening
 from ppl.inference.deterministic.gaussian import affordable_draws, curvature_alone, fit_gaussian, respond
-from ppl.inference.deterministic.mean_field import LinearResponse, Whitening
+from ppl.inference.deterministic.mean_field import LinearResponse
 from ppl.inference.deterministic.mode import Mode, find_mode
 from ppl.inference.deterministic.parameterisation import Learned
-from ppl.inference.hierarchy.conditional import ConditionalTarget, fit_conditional, hyper_starts
+from ppl.inference.hierarchy.conditional import ConditionalTarget, fit_conditional, fit_hyper
 from ppl.inference.hierarchy.units import UnitsTarget
 from ppl.inference.hierarchy.unitwise import fit_units, start_of
 from ppl.inference.importance.sampling import Proposal, restricted, weigh
@@ -50,8 +52,9 @@ MOST_SHARED = 20
 class Task:
     """What every method is given.
 
-    `seconds` of estimated work are left, `previous` are the outcomes of the methods before, the latest last; `start` is
-    a mean-field guide to begin from, where there is one. The `last` method must have an outcome.
+    `seconds` of estimated work are left; methods that go on in small steps end when the clock (`time.perf_counter`)
+    shows `until`. `previous` are the outcomes of the methods before, the latest last; `start` is a mean-field guide to
+    begin from, where there is one. The `last` method must have an outcome.
     """
 
     plan: Plan
@@ -63,6 +66,7 @@ class Task:
     bar: Progress
     options: Mapping[str, Any]
     seconds: float = math.inf
+    until: float = math.inf
     previous: tuple[Outcome, ...] = ()
     start: Learned | None = None
     last: bool = True
@@ -101,6 +105,11 @@ def _starts(task: Task, target: Target, rng: np.random.Generator) -> np.ndarray:
     return varied_starts(task.plan, task.data, task.guide, rng, STARTS)
 
 
+def conditional_starts(task: Task, target: Target, rng: np.random.Generator) -> np.ndarray | None:
+    """Where to look for other modes of what is given the hyperparameters; None where there is too much of it."""
+    return None if target.dim > MANY else _starts(task, target, rng)
+
+
 def full_gaussian(task: Task) -> Outcome:
     """Whitened mean field with linear response, importance-corrected."""
     rng = np.random.default_rng(task.seed)
@@ -112,6 +121,7 @@ def full_gaussian(task: Task) -> Outcome:
     rows = best.rows if corrected else fit.plain.rows
     mean, covariance = best.moments()
     converged, stopped = ending(fit.modes[0], fit.response)
+    problems, notes = mode_findings(fit, target)
     return Outcome(
         method="deterministic",
         parameters=gaussian_parameters(task.guide, fit.gaussian),
@@ -126,8 +136,9 @@ def full_gaussian(task: Task) -> Outcome:
         converged=converged,
         stopped=stopped,
         faults=merged(fit.faults, runaways(task.guide, mean, np.sqrt(np.diag(covariance)))),
-        problems=gaussian_problems(fit),
-        notes=mode_notes(fit),
+        problems=merged(gaussian_problems(fit), problems),
+        notes=notes,
+        modes=fit.proposals,
         rows=rows,
         spent=target.spent,
     )
@@ -193,12 +204,10 @@ def conditional(task: Task) -> Outcome | None:
     """
     rng = np.random.default_rng(task.seed)
     target = Target(task.plan, task.data, task.guide, task.backend)
-    hyper = np.concatenate(
-        [np.arange(e.start, e.stop) for e in task.guide.layout.entries if task.plan.sites[e.name].block == HYPER_BLOCK]
-    )
-    split = ConditionalTarget(target, hyper)
-    apart = None
-    if not split.is_gaussian(np.zeros(len(hyper))):
+    split = ConditionalTarget(target, hyperparameters(task))
+    apart, modes, starts = None, np.empty((0, target.dim)), None
+    if not split.is_gaussian(np.zeros(len(split.hyper))):
+        starts = conditional_starts(task, target, rng)
         shared, point, scale = start_of(split, rng)
         apart = UnitsTarget.of(target, shared, task.plan, task.data, rng)
     if apart is not None and len(shared) > MOST_SHARED:
@@ -206,16 +215,19 @@ def conditional(task: Task) -> Outcome | None:
             return None
         apart = None
     if apart is None:
-        sample = fit_conditional(split, hyper_starts(len(hyper), rng), rng, CONDITIONAL_DRAWS).weighted
+        hyper = fit_hyper(split, rng, CONDITIONAL_DRAWS, starts)
+        modes = hyper.modes
+        sample = fit_conditional(split, hyper, rng, CONDITIONAL_DRAWS)
         effective = sample.effective
     else:
         sample = fit_units(apart, point, scale, rng)
         effective = sample.effective / sample.copies
     bounds = restricted(sample.log_ratios)
     mean, covariance = sample.moments()
+    gaussian = moment_matched(sample.rows, np.exp(sample.log_weights))
     return Outcome(
         method="conditional" if apart is None else "conditional, unit by unit",
-        parameters=gaussian_parameters(task.guide, moment_matched(sample.rows, np.exp(sample.log_weights))),
+        parameters=gaussian_parameters(task.guide, gaussian),
         values=target.values(sample.rows),
         log_weights=sample.log_weights,
         ratios=sample.log_ratios,
@@ -227,11 +239,19 @@ def conditional(task: Task) -> Outcome | None:
         converged=True,
         stopped="the conditional modes were found",
         faults=runaways(task.guide, mean, np.sqrt(np.diag(covariance))),
+        problems=conditional_modes(len(modes)),
+        modes=tuple(replace(gaussian, mean=row) for row in modes),
         bounds=bounds,
         independent=len(sample.rows) // sample.copies,
         rows=sample.rows,
         spent=target.spent,
     )
+
+
+def hyperparameters(task: Task) -> np.ndarray:
+    """The places of the hyperparameters in the unconstrained vector."""
+    entries = [entry for entry in task.guide.layout.entries if task.plan.sites[entry.name].block == HYPER_BLOCK]
+    return np.concatenate([np.arange(entry.start, entry.stop) for entry in entries])
 
 
 def moment_matched(rows: np.ndarray, weights: np.ndarray | None = None) -> Proposal:

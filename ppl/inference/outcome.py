@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ppl.guides import Guide
+from ppl.inference.importance.sampling import Proposal
 from ppl.inference.result import Correction
 from ppl.model.plan import Plan
 
@@ -33,6 +35,8 @@ class Outcome:
     stopped: str
     plan: Plan | None = None
     """The plan that was carried out, where it is not the one that was given."""
+    guide: Guide | None = None
+    """The guide whose `parameters` these are, where it is not the one that was given."""
     faults: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -46,6 +50,8 @@ class Outcome:
     """How far Markov chains agree, where the draws are theirs: then `khat` is the guide's and does not judge them."""
     unchecked: str = ""
     """Why importance weights say nothing about the approximation, where they do not."""
+    modes: tuple[Proposal, ...] = ()
+    """Gaussians at the separate modes that were found, in the coordinates of the rows."""
     corrections: tuple[Correction, ...] = ()
     stochastic: bool = False
     """Whether an optimiser stepped along stochastic gradients."""

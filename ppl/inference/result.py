@@ -49,7 +49,8 @@ class Rung:
 
     def __str__(self) -> str:
         quality = f"k-hat {self.khat:.2f}" if self.rhat is None else f"R-hat {self.rhat:.3f}"
-        figures = f"ELBO {self.elbo:.2f}, {quality}, {self.effective:.0f} effective draws, {self.seconds:.1f} s"
+        elbo = f"{self.elbo:.2f}" if abs(self.elbo) < 1e9 else f"{self.elbo:.3g}"
+        figures = f"ELBO {elbo}, {quality}, {self.effective:.0f} effective draws, {self.seconds:.1f} s"
         return f"{self.method}: {figures}: {self.level}"
 
 

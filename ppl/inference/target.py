@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ppl.backends import Backend
+from ppl.compiler import quantities_program
 from ppl.guides import Guide
+from ppl.inference.reuse import programs_for
 from ppl.inference.work import GRADIENT, density_seconds, widest_array
+from ppl.model.model import Deterministic
 from ppl.model.plan import Plan
 from ppl.numeric import NUMPY
 from ppl.runtime import Executor
@@ -34,8 +38,9 @@ class Target:
         self._plain = Executor(plan, data, NUMPY)
         differentiable = Executor(plan, data, backend.xp)
         widest = max(self.dim, widest_array(plan, backend.xp.in_blocks))
-        self._block = 1 << (max(1, _CHUNK // widest).bit_length() - 1)
-        self._log_joint = backend.rows(lambda rows: differentiable.log_joint(guide, rows), self._block)
+        self._block = _power_of_two(_CHUNK // widest)
+        kept = programs_for(backend.name, differentiable.log_joint_programs, data, guide.layout, self._block)
+        self._log_joint = backend.rows(lambda rows: differentiable.log_joint(guide, rows), self._block, kept)
 
     @property
     def spent(self) -> float:
@@ -66,22 +71,63 @@ class Target:
     def hessians(self, rows: np.ndarray, step: np.ndarray) -> np.ndarray:
         """(draws, dim, dim), symmetric.
 
-        Exact where the backend has second derivatives, else central differences of gradients along each axis scaled by
-        `step` (dim,).
+        Exact; central differences of gradients along each axis scaled by `step` (dim,) where `inexact` says why.
         """
-        exact = self._exact_hessians(rows)
-        hessian = self._differences(rows, step) if exact is None else exact
+        products = self.products(rows, np.eye(self.dim)[:, None, :])
+        hessian = self._differences(rows, step) if products is None else np.moveaxis(products, 0, 1)
         return 0.5 * (hessian + np.swapaxes(hessian, 1, 2))
 
-    def _exact_hessians(self, rows: np.ndarray) -> np.ndarray | None:
+    @property
+    def inexact(self) -> str:
+        """Why there are no exact second derivatives; empty where there are, as far as is known."""
+        return self._log_joint.inexact
+
+    def products(self, rows: np.ndarray, vectors: np.ndarray) -> np.ndarray | None:
+        """Exact products of each row's Hessian with vectors (directions, draws or 1, dim): (directions, draws, dim).
+
+        None where a part of the density has no second derivatives.
+        """
+        most = min(len(vectors), self._block)
+        size = min(_power_of_two(self._block // most), _power_of_two(2 * len(rows) - 1))
+        columns = []
+        with np.errstate(all="ignore"):
+            for start in range(0, len(rows), size):
+                own = vectors if vectors.shape[1] == 1 else vectors[:, start : start + size]
+                found = self._products(rows[start : start + size], own, most, size)
+                if found is None:
+                    return None
+                columns.append(found)
+        self.evaluations += len(rows) * len(vectors)
+        return np.concatenate(columns, axis=1)
+
+    def curved(self, rows: np.ndarray, vectors: np.ndarray, step: np.ndarray) -> np.ndarray:
+        """`products`, or where there are none central differences along each vector, about `step` (dim,) long."""
+        found = self.products(rows, vectors)
+        if found is not None:
+            return found
+        lengths = np.sqrt(np.mean((vectors / step) ** 2, axis=2, keepdims=True))
+        moves = vectors / np.maximum(lengths, 1e-300)
+        after, before = (
+            self.gradient((rows + sign * moves).reshape(-1, self.dim)).reshape(len(vectors), len(rows), self.dim)
+            for sign in (1.0, -1.0)
+        )
+        return 0.5 * lengths * (after - before)
+
+    def _products(self, rows: np.ndarray, vectors: np.ndarray, most: int, size: int) -> np.ndarray | None:
+        """Of at most `size` rows, `most` vectors at a time. Both are filled up, so that few programs are made."""
+        count, each = len(rows), vectors.shape[1]
+        rows = np.concatenate([rows, np.repeat(rows[-1:], size - count, axis=0)])
+        if each > 1:
+            vectors = np.concatenate([vectors, np.zeros((len(vectors), size - count, self.dim))], axis=1)
+        directions = len(vectors)
+        vectors = np.concatenate([vectors, np.zeros((-directions % most, *vectors.shape[1:]))])
         parts = []
-        for part in self._blocks(rows, self.dim):
-            found = self._log_joint.hessians(part)
+        for start in range(0, len(vectors), most):
+            found = self._log_joint.products(rows, vectors[start : start + most])
             if found is None:
                 return None
-            parts.append(found)
-        self.evaluations += 2 * self.dim * len(rows)
-        return np.concatenate(parts)
+            parts.append(found[:, :count])
+        return np.concatenate(parts)[:directions]
 
     def _differences(self, rows: np.ndarray, step: np.ndarray) -> np.ndarray:
         draws, dim = rows.shape
@@ -97,7 +143,32 @@ class Target:
             values = self._plain.constrain(unpacked, {})[0]
         return {name: np.broadcast_to(v, (len(rows), *np.shape(v)[1:])) for name, v in values.items()}
 
-    def _blocks(self, rows: np.ndarray, weight: int = 1) -> list[np.ndarray]:
-        """The rows in blocks; `weight` is how many times the memory of a log density one row takes."""
-        size = max(1, self._block // max(weight, 1))
-        return [rows[start : start + size] for start in range(0, len(rows), size)]
+    def quantities(self, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Deterministic statements, those of the predict block too, at values of the latents: (draws, *shape).
+
+        Without those that read anything else that is random, and those too large for so many draws.
+        """
+        model = self.guide.plan.model
+        count = len(next(iter(values.values())))
+        wanted = [
+            statement.name
+            for statement in (*model.statements, *model.predicted)
+            if isinstance(statement, Deterministic)
+            and model.random_ancestors(statement) <= values.keys()
+            and math.prod(statement.shape) * count <= _CHUNK
+        ]
+        if not wanted:
+            return {}
+        prepare, run = quantities_program(model, wanted).load(NUMPY)
+        with np.errstate(all="ignore"):
+            found = run(np.random.default_rng(0), count, values, prepare(self._plain.data))
+        shapes = {name: (count, *np.shape(found[name])[1:]) for name in wanted}
+        return {name: np.broadcast_to(np.asarray(found[name], float), shapes[name]) for name in wanted}
+
+    def _blocks(self, rows: np.ndarray) -> list[np.ndarray]:
+        return [rows[start : start + self._block] for start in range(0, len(rows), self._block)]
+
+
+def _power_of_two(most: int) -> int:
+    """The largest that is not above `most`, at least 1."""
+    return 1 << (max(1, most).bit_length() - 1)

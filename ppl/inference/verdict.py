@@ -15,6 +15,10 @@ FEW_EFFECTIVE, TOO_FEW_EFFECTIVE = 1000.0, 100.0
 """Below the first the means carry more than about 0.03 sd of Monte Carlo error; below the second the weights tell
 little.
 """
+EVEN = 0.1
+"""Relative standard deviation of all importance weights up to which no mean is off by more than as many sds (Cauchy and
+Schwarz), whatever the shape of what little tail they have: k-hat knows no scale.
+"""
 FAR_APART = 1.05
 """Chains with a larger R-hat have not found the same distribution."""
 
@@ -37,7 +41,7 @@ def judge(plan: Plan, outcome: Outcome) -> tuple[Verdict, float | None]:
     elif outcome.unchecked:
         level = _worse(level, "care")
         reasons.append(outcome.unchecked)
-    elif outcome.khat > limit:
+    elif outcome.khat > limit and not _even(outcome.ratios):
         level = "not trusted" if outcome.khat > 1.0 else _worse(level, "care")
         reasons.append(f"the guide misses part of the posterior (k-hat {outcome.khat:.2f} is above {limit:.2f})")
         advice.append(_advice(outcome))
@@ -70,6 +74,12 @@ def _chains(outcome: Outcome, level: str, reasons: list[str], advice: list[str])
     return level
 
 
+def _even(ratios: np.ndarray) -> bool:
+    """Whether the weights of draws of the guide hardly differ."""
+    weights = np.exp(ratios - np.max(ratios, initial=-np.inf))
+    return len(ratios) >= FEW_EFFECTIVE and bool(np.std(weights) < EVEN * np.mean(weights))
+
+
 def _uncertain(outcome: Outcome) -> str:
     error = 1.0 / np.sqrt(max(outcome.effective, 1.0))
     return f"only {outcome.effective:.0f} effective draws: means are uncertain by {error:.2f} sd"
@@ -85,8 +95,9 @@ def _praise(outcome: Outcome) -> str:
     if outcome.rhat is not None:
         agree = f"R-hat {outcome.rhat:.3f}, {outcome.effective:.0f} effective draws"
         return f"chains of Hamiltonian Monte Carlo, started from the approximation, agree ({agree})"
-    if outcome.khat < 0.0:
-        return "the approximation fits closely: its importance weights are nearly equal (k-hat below 0)"
+    if outcome.khat < 0.0 or _even(outcome.ratios):
+        shape = "below 0" if outcome.khat < 0.0 else f"{outcome.khat:.2f}"
+        return f"the approximation fits closely: its importance weights are nearly equal (k-hat {shape})"
     if outcome.log_weights is None:
         return f"the approximation is close, by its importance weights (k-hat {outcome.khat:.2f})"
     return f"the importance weights that correct the approximation are well behaved (k-hat {outcome.khat:.2f})"

@@ -27,8 +27,13 @@ def density_seconds(plan: Plan) -> float:
     """Roughly how long the log density of one draw takes, where many are computed at once."""
     expressions: list[ex.Expr] = []
     numbers = 10.0
+    integrated = {name: marginal for marginal in plan.marginals for name in marginal.members}
     for statement in plan.model.statements:
-        if statement.name in plan.collapses:
+        if (marginal := integrated.get(statement.name)) is not None:
+            if statement is marginal.site:
+                expressions += marginal.site.distribution.expressions
+                numbers += marginal.work
+        elif statement.name in plan.collapses:
             expressions += plan.collapses[statement.name].expressions
             numbers += plan.collapses[statement.name].work
         elif isinstance(statement, Site):

@@ -11,9 +11,10 @@ from ppl.axes import Axis, union
 from ppl.errors import Diagnostic
 from ppl.model.collapse import Collapse
 from ppl.model.elimination import Elimination
+from ppl.model.marginal import Marginal
 from ppl.model.model import Batch, Model, Site
 
-Treatment = Literal["observed", "collapsed", "enumerated", "guided", "point"]
+Treatment = Literal["observed", "collapsed", "enumerated", "marginalised", "guided", "point"]
 Estimator = Literal["none", "exact", "pathwise", "implicit", "score"]
 Degree = float | tuple[float, ...]
 """How centred a coordinate is, from 0 to 1: for all elements of a site, or for each (plates in order, flattened)."""
@@ -79,6 +80,7 @@ class Plan:
     eliminations: tuple[Elimination, ...] = ()
     costs: tuple[Cost, ...] = ()
     collapses: dict[str, Collapse] = field(default_factory=dict)
+    marginals: tuple[Marginal, ...] = ()
     carried: dict[str, frozenset[str]] = field(default_factory=dict)
     """Of latents whose value is computed from those of others, which these are."""
     warnings: tuple[Diagnostic, ...] = ()
@@ -124,6 +126,17 @@ class Plan:
     def scored(self) -> tuple[Site, ...]:
         """Latent sites with a score-function gradient."""
         return tuple(s for s in self._guided if self.sites[s.name].estimator == "score")
+
+    @property
+    def joined(self) -> dict[str, tuple[str, ...]]:
+        """Statements whose log densities are one term, by its name: an elimination or a latent integrated out."""
+        found = {elimination.name: elimination.members for elimination in self.eliminations}
+        return found | {marginal.name: marginal.members for marginal in self.marginals}
+
+    @property
+    def summed(self) -> frozenset[str]:
+        """The latents that no term depends on: they are summed or integrated out."""
+        return frozenset(site.name for site in self.with_treatment("enumerated", "marginalised"))
 
     @property
     def _guided(self) -> tuple[Site, ...]:

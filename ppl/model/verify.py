@@ -154,7 +154,7 @@ def _treated(plan: Plan) -> None:
     for name, statement in decided.items():
         site = plan.sites[name]
         observed = isinstance(statement, Site) and statement.observed is not None
-        seen = {"observed", "collapsed"} if observed else {"guided", "enumerated"}
+        seen = {"observed", "collapsed"} if observed else {"guided", "enumerated", "marginalised"}
         allowed = {"point"} if isinstance(statement, Param) else seen
         _demand(site.treatment in allowed, f"`{name}` is {site.treatment}")
         _demand(site.axes == statement.axes and site.name == name, f"the plan has other plates for `{name}`")
@@ -195,14 +195,15 @@ def _check_elimination(model: Model, elimination: Elimination) -> None:
     _demand(unused == {elimination.steps[-1].result}, f"{elimination.name}: left over are {', '.join(sorted(unused))}")
 
 
+_ESTIMATORS = {"observed": {"none"}, "collapsed": {"none"}, "enumerated": {"exact"}, "marginalised": {"exact"}}
+
+
 def _estimated(plan: Plan) -> None:
     """Every latent has an estimator that fits its treatment, and what that estimator needs."""
     for site in plan.model.sites:
         decided, name = plan.sites[site.name], site.name
         discrete = site.distribution.family.discrete
-        allowed = {"observed": {"none"}, "collapsed": {"none"}, "enumerated": {"exact"}}.get(
-            decided.treatment, {"pathwise", "implicit", "score"}
-        )
+        allowed = _ESTIMATORS.get(decided.treatment, {"pathwise", "implicit", "score"})
         _demand(decided.estimator in allowed, f"`{name}` is {decided.treatment} with the {decided.estimator} estimator")
         _demand(not discrete or decided.estimator in ("none", "exact", "score"), f"`{name}` is discrete and pathwise")
         if decided.bijection:
@@ -214,7 +215,7 @@ def _estimated(plan: Plan) -> None:
 
 def _costed(plan: Plan) -> None:
     """Every log density is in one cost, which knows all the random sites it reads."""
-    groups = {elimination.name: elimination.members for elimination in plan.eliminations}
+    groups = plan.joined
     covered = [member for cost in plan.costs for member in groups.get(cost.name, (cost.name,))]
     terms = [s.name for s in plan.model.statements if isinstance(s, Site | Factor)]
     _demand(sorted(covered) == sorted(terms), "the costs are not those of all sites and factors, each once")
@@ -224,7 +225,7 @@ def _costed(plan: Plan) -> None:
 
 def _check_cost(plan: Plan, cost: Cost, members: tuple[str, ...]) -> None:
     model = plan.model
-    random = {s.name for s in (*model.latents, *model.params)} - {site.name for site in plan.enumerated}
+    random = {s.name for s in (*model.latents, *model.params)} - plan.summed
     read = {name for member in members for name in (member, *model.random_ancestors(model.by_name[member]))}
     wanted = (read & random).union(*(plan.carried.get(name, frozenset()) for name in read & random))
     _demand(cost.depends == wanted, f"the cost of `{cost.name}` depends on {sorted(wanted)}")
@@ -239,7 +240,7 @@ def _collapsed(plan: Plan) -> None:
     """What is collapsed is observed, its cost a single number; what is evaluated stands over its cells."""
     treated = {site.name for site in plan.with_treatment("collapsed")}
     _demand(treated == plan.collapses.keys(), "collapses and treatments differ")
-    joined = {name for elimination in plan.eliminations for name in elimination.members}
+    joined = {name for members in plan.joined.values() for name in members}
     _demand(not treated & joined, "a collapsed site is in an elimination")
     for cost in plan.costs:
         _demand(not (cost.keep and cost.name in treated), f"a scored site wants the parts of `{cost.name}`")
@@ -255,6 +256,21 @@ def _collapsed(plan: Plan) -> None:
             _demand(ex.values_read(expression) <= known, f"`{name}` does not depend on all that is evaluated for it")
 
 
+def _marginalised(plan: Plan) -> None:
+    """What is integrated out is read by the observed sites of its evidence alone."""
+    names = [marginal.site.name for marginal in plan.marginals]
+    _demand(
+        set(names) == {site.name for site in plan.with_treatment("marginalised")}, "marginals and treatments differ"
+    )
+    members = [name for group in plan.joined.values() for name in group]
+    _demand(len(set(members)) == len(members), "a statement is in two joint terms")
+    for marginal in plan.marginals:
+        for statement in plan.model.statements:
+            reads = marginal.site.name in plan.model.random_ancestors(statement) - {statement.name}
+            if reads and not isinstance(statement, Deterministic):
+                _demand(statement.name in marginal.members, f"`{statement.name}` reads a site that is integrated out")
+
+
 STAGES: dict[str, tuple[Callable[[Plan], None], ...]] = {
     "make_points": (),
     "treat": (_treated,),
@@ -263,6 +279,6 @@ STAGES: dict[str, tuple[Callable[[Plan], None], ...]] = {
     "parameterise": (_treated, _enumerated, _estimated),
     "split_hierarchy": (_treated, _enumerated, _estimated),
     "list_costs": (_treated, _enumerated, _estimated, _costed),
-    "collapse": (_treated, _enumerated, _estimated, _costed, _collapsed),
+    "collapse": (_treated, _enumerated, _estimated, _costed, _collapsed, _marginalised),
 }
 """The specifications that hold after each pass of the compiler, by the pass's name."""

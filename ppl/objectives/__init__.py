@@ -1,5 +1,5 @@
 """Objectives: how the draws of one step become one number to maximise."""
 
-from ppl.objectives.base import OBJECTIVES, Objective, ObjectiveKind, Weighting, equal
+from ppl.objectives.base import OBJECTIVES, Objective, ObjectiveKind, Weighting
 
-__all__ = ["OBJECTIVES", "Objective", "ObjectiveKind", "Weighting", "equal"]
+__all__ = ["OBJECTIVES", "Objective", "ObjectiveKind", "Weighting"]

@@ -22,16 +22,13 @@ Array = Any
 
 @dataclass(frozen=True)
 class Weighting:
-    """Weights of each draw, all (draws,), and the estimate of the objective in nats.
-
-    `score` None stands for the downstream costs of each scored site; `path` None for 1.
-    """
+    """Weights of each draw, all (draws,), and the estimate of the objective in nats; NaN where that is not needed."""
 
     model: np.ndarray
     guide: np.ndarray
-    path: np.ndarray | None = None
-    score: np.ndarray | None = None
-    value: float | None = None
+    path: np.ndarray
+    score: np.ndarray
+    value: float = np.nan
 
 
 @dataclass(frozen=True)
@@ -62,9 +59,3 @@ class ObjectiveKind:
 
 
 OBJECTIVES: Registry[ObjectiveKind] = Registry("objective", "ppl.objectives")
-
-
-def equal(draws: int) -> Weighting:
-    """Equal weights: the mean over draws of `log p - log q`."""
-    share = np.full(draws, 1.0 / draws)
-    return Weighting(share, -share)

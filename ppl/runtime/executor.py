@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ppl.compiler import constrain_program, density_program, encoder_program, expected_program
+from ppl.compiler import constrain_program, density_program, encoder_program
 from ppl.compiler.arrays import ArrayProgram
 from ppl.constraints import SUPPORTS
 from ppl.guides import Guide, Noise
-from ppl.guides.base import GaussianGuide
-from ppl.guides.closed import against
 from ppl.guides.derived import GAUSSIAN
 from ppl.model.model import Param
 from ppl.model.plan import Plan
 from ppl.model.resolve import fixed_arguments
 from ppl.numeric import NUMPY
+from ppl.runtime.expected import Expectations
 from ppl.runtime.trace import CostValue, Record, Trace
 
 Array = Any
@@ -28,7 +27,8 @@ Array = Any
 class Executor:
     """Runs model and guide over `xp`. Whatever depends on data alone is computed once, here.
 
-    Of the sites in `free` the degree of centring is handed in with the points; see `constrain_program`.
+    Of the sites in `free` the degree of centring is handed in with the points; see `constrain_program`. The
+    `log_joint_programs` are the generated ones, of the density and of the bijections.
     """
 
     def __init__(self, plan: Plan, data: Mapping[str, Any], xp: Any, free: Collection[str] = ()) -> None:
@@ -36,11 +36,13 @@ class Executor:
         self.data = data
         self.xp = xp
         with np.errstate(all="ignore"):
-            prepare, self._density = density_program(plan).load(xp)
+            self.log_joint_programs = (density_program(plan), constrain_program(plan, free))
+            prepare, self._density = self.log_joint_programs[0].load(xp)
             self._density_constants = prepare(data)
-            prepare, self._constrain = constrain_program(plan, free).load(xp)
+            prepare, self._constrain = self.log_joint_programs[1].load(xp)
             self._constrain_constants = prepare(data)
         self._programs: dict[str, tuple[Any, Any]] = {}
+        self._expectations = Expectations(plan, xp, self._program)
         self._points = tuple(_Point.of(param) for param in plan.model.params)
 
     def points(self, parameters: Mapping[str, Array]) -> dict[str, Array]:
@@ -96,6 +98,10 @@ class Executor:
         own = {} if guide.free else self.factor_parameters(guide, guide.parameters.unpack(np, parameters), batch or {})
         return guide.noise(rng, draws, own, batch)
 
+    def prepare(self, guide: Guide) -> None:
+        """Make the programs of expected terms now: what they make of the data must not be part of a compiled step."""
+        self._expectations.prepare(guide)
+
     def trace(
         self,
         guide: Guide,
@@ -108,14 +114,16 @@ class Executor:
         """Draw from the guide with this noise and score the draws under the model.
 
         `path` (draws,) multiplies the derivatives that run through the draws; `held` takes the guide's densities at
-        parameters that are held constant; `closed` takes expected log priors in closed form where there is one.
+        parameters that are held constant; `closed` takes expected log priors in closed form where there is one, and
+        expected log likelihoods over linear predictors.
         """
         xp = self.xp
         made = self._draw(guide, parameters, noise, path)
         points, own, drawn, values, block, vector = (
             made.points, made.own, made.drawn, made.values, made.block, made.vector
         )  # fmt: skip
-        terms = self.density(values)
+        predicted = guide.predicted if closed else {}
+        terms = self._expectations.rest(guide, values) if predicted else self.density(values)
         block, scored = self._scored(guide, block, vector)
         if held:
             log_q = guide.gaussian.log_density(xp, xp.stop_gradient(block), vector)
@@ -134,7 +142,9 @@ class Executor:
             for name in {**terms, **values}
         }
         if closed and guide.closed:
-            records |= self._expected(guide, block, own, values, records)
+            records |= self._expectations.priors(guide, block, own, values, records)
+        if predicted:
+            records |= self._expectations.likelihoods(guide, block, values)
         return Trace(records, log_q, guide.gaussian.entropy(xp, block), noise.draws, scored)
 
     def _scored(self, guide: Guide, block: Array, vector: Array) -> tuple[Array, Array]:
@@ -146,42 +156,6 @@ class Executor:
         own = xp.concatenate([still, xp.stop_gradient(moving)])
         scored = guide.gaussian.log_density(xp, own, xp.stop_gradient(vector))
         return xp.concatenate([xp.stop_gradient(still), moving]), scored
-
-    def _expected(
-        self,
-        guide: Guide,
-        block: Array,
-        own: Mapping[str, Mapping[str, Array]],
-        values: Mapping[str, Array],
-        records: Mapping[str, Record],
-    ) -> dict[str, Record]:
-        """The records of sites whose expected log prior is closed, with that in place of the log prior of each draw."""
-        xp = self.xp
-        assert isinstance(guide.gaussian, GaussianGuide)
-        mean, variance = (guide.layout.unpack(xp, part) for part in guide.gaussian.marginals(xp, block))
-        moments: dict[str, tuple[Array, ...]] = {}
-        entropies: dict[str, Array] = {}
-        for name, closed in guide.closed.items():
-            if closed.family is not None:
-                natural = closed.family.natural(xp, **own[name])
-                moments[name] = closed.family.mean_statistics(xp, *natural)
-                entropies[name] = -guide.factors[name].total(xp, against(xp, closed.family, natural, moments[name]))
-            elif name in guide.factors:
-                moments[name] = (own[name]["loc"], own[name]["scale"] ** 2)
-                entropies[name] = records[name].entropy
-            else:
-                moments[name] = (mean[name], variance[name])
-        run, constants = self._expected_program(guide)
-        expected = run(values, moments, constants)
-        return {
-            name: replace(records[name], log_p=expected[name], log_det=None, entropy=entropies.get(name), closed=True)
-            for name in guide.closed
-        }
-
-    def _expected_program(self, guide: Guide) -> tuple[Any, Any]:
-        """The program of a guide's closed priors, and what it has made of the data."""
-        formulas = {name: (part.formula, part.ranks, part.parameters) for name, part in guide.closed.items()}
-        return self._program(", ".join(guide.closed), lambda: expected_program(self.plan, formulas))
 
     def _program(self, key: str, make: Callable[[], ArrayProgram]) -> tuple[Any, Any]:
         """A program made when it is first needed, and what it has made of the data."""
@@ -260,11 +234,9 @@ def model_costs(plan: Plan, trace: Trace) -> list[CostValue]:
     """The terms of the log joint density of the coordinates: every log density, and the Jacobian of every bijection."""
     values = []
     for cost in plan.costs:
-        record, drawn = trace.records[cost.name], frozenset(cost.depends)
-        if record.closed:
-            drawn = drawn - {cost.name}
+        record = trace.records[cost.name]
         value = _scaled(record.log_p, plan.scale(cost.axes))
-        values.append(CostValue(cost.name, value, cost.keep, drawn, cost.local))
+        values.append(CostValue(cost.name, value, cost.keep, cost.depends - record.over, cost.local))
     for name, record in trace.records.items():
         if record.log_det is not None:
             depends = plan.carried.get(name, frozenset()) | {name}

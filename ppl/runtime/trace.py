@@ -18,8 +18,8 @@ class Record:
     `log_p` is (draw, kept plates…), None for a joined one by itself; `value` is given where it is latent.
     Of a site with a factor of its own `log_q` is (draw, plates…) and `entropy`, in nats over all elements, None where
     it has no closed form. `log_det` is log |det J| of the bijection, (draw,), where the guide is over a coordinate.
-    Where `closed`, `log_p` is the expectation over the site itself, Jacobian and all; the entropy of a factor is then
-    without the expected log density of the base measure, which the two share.
+    `log_p` is the expectation over the sites in `over`. Over the site itself it has the Jacobian; the entropy of a
+    factor is then without the expected log density of the base measure, which the two share.
     """
 
     log_p: Array = None
@@ -27,7 +27,7 @@ class Record:
     log_q: Array = None
     entropy: Array = None
     log_det: Array = None
-    closed: bool = False
+    over: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

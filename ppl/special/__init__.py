@@ -21,6 +21,7 @@ from ppl.special.quantiles import (
 )
 
 __all__ = [
+    "BENDS",
     "SLOPES",
     "beta_quantile_slope",
     "gamma_quantile_slope",
@@ -28,6 +29,7 @@ __all__ = [
     "log_gammainc",
     "log_gammaincc",
     "log_student_t_cdf",
+    "no_slope",
     "radius_quantile_slope",
     "von_mises_quantile_slope",
 ]
@@ -181,6 +183,34 @@ def _student_log_density(t: Any, df: Any) -> Any:
     return normaliser - 0.5 * (df + 1.0) * np.log1p(t * t / df)
 
 
+# Second derivatives: those of log densities, argument by argument ---------------------------------------
+
+
+def _gamma_bends() -> tuple[Callable[..., Any], ...]:
+    """Of the log density of a gamma variable in its shape and itself."""
+    return (lambda a, x: np.log(x) - _scipy.digamma(a), lambda a, x: (a - 1.0) / x - 1.0)
+
+
+def _beta_bends() -> tuple[Callable[..., Any], ...]:
+    """Of that of a beta variable in both shapes, itself and its complement."""
+    return (
+        lambda a, b, x, y: np.log(x) - _scipy.digamma(a) + _scipy.digamma(a + b),
+        lambda a, b, x, y: np.log(y) - _scipy.digamma(b) + _scipy.digamma(a + b),
+        lambda a, b, x, y: (a - 1.0) / x,
+        lambda a, b, x, y: (b - 1.0) / y,
+    )
+
+
+def _student_bends() -> tuple[Callable[..., Any], ...]:
+    """Of that of a Student t in itself and its degrees of freedom."""
+
+    def by_degrees(t: Any, df: Any) -> Any:
+        gammas = _scipy.digamma(0.5 * (df + 1.0)) - _scipy.digamma(0.5 * df) - 1.0 / df
+        return 0.5 * (gammas - np.log1p(t * t / df) + (df + 1.0) * t * t / (df * (df + t * t)))
+
+    return (lambda t, df: -(df + 1.0) * t / (df + t * t), by_degrees)
+
+
 def _moved(quantile_slope: Any, density: Any) -> Any:
     """Minus a product that is 0 where the density is, whatever the quantile would do there."""
     return -np.where(density == 0.0, 0.0, quantile_slope) * density
@@ -192,15 +222,25 @@ def _density_over(answer: Any, log_density: Any, sign: float) -> Any:
         return np.where(np.isfinite(answer), sign * np.exp(log_density - answer), 0.0)
 
 
-def _none(answer: Any, *arguments: Any) -> Any:
+def no_slope(answer: Any, *arguments: Any) -> Any:
     """The derivative by an argument that only repeats what another says."""
     return np.zeros(np.shape(answer))
 
 
+_LOWER, _UPPER = _gamma_slope(1.0), _gamma_slope(-1.0)
 SLOPES: dict[str, tuple[Callable[..., Any], tuple[Callable[..., Any], ...]]] = {
-    "log_gammainc": (log_gammainc, (_gamma_shape_slope(1.0), _gamma_slope(1.0))),
-    "log_gammaincc": (log_gammaincc, (_gamma_shape_slope(-1.0), _gamma_slope(-1.0))),
-    "log_betainc": (log_betainc, (_first_shape_slope, _second_shape_slope, _beta_slope, _none)),
+    "log_gammainc": (log_gammainc, (_gamma_shape_slope(1.0), _LOWER)),
+    "log_gammaincc": (log_gammaincc, (_gamma_shape_slope(-1.0), _UPPER)),
+    "log_betainc": (log_betainc, (_first_shape_slope, _second_shape_slope, _beta_slope, no_slope)),
     "log_student_t_cdf": (log_student_t_cdf, (_student_slope, _student_shape_slope)),
 }
 """Each function of this module, and its derivatives argument by argument."""
+BENDS: dict[Callable[..., Any], tuple[Callable[..., Any], ...]] = {
+    _LOWER: _gamma_bends(),
+    _UPPER: _gamma_bends(),
+    _beta_slope: _beta_bends(),
+    _student_slope: _student_bends(),
+}
+"""Slopes that are a density over the function, and the derivatives of the log density: such a slope's own derivative is
+itself times those, less itself by the log of the function. Slopes by shapes have no such form.
+"""

@@ -87,6 +87,10 @@ class Column:
         rows = np.asarray(self.source.read(self.key, start, stop)).astype(self.dtype, copy=False)
         return rows - self.base if self.base else rows
 
+    def load(self) -> np.ndarray:
+        """All the rows, in the type that they are stored in."""
+        return np.asarray(self.source.read(self.key, 0, len(self)))
+
     def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         """All rows in order, piece by piece: the first row's place, and the rows."""
         for start, stop in zip(self.source.edges[:-1], self.source.edges[1:], strict=True):

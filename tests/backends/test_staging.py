@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from compiler.random_programs import random_programs
 from hypothesis import HealthCheck, given, settings
 
 import ppl
+from ppl import linear
 from ppl.backends import get_backend
 from ppl.backends.staging import (
     STAGE_AFTER,
@@ -299,6 +301,44 @@ def test_identities_leave_few_calls(function, calls):
     np.testing.assert_allclose(program.run(X)[0], function(X), rtol=1e-14)
 
 
+LOG_DETERMINANTS = {
+    "one part": lambda x: anp.sum(anp.linalg.slogdet(_positive(x))[1] * x[:, 0]),
+    "both parts": lambda x: anp.sum(anp.multiply(*anp.linalg.slogdet(_positive(x))) * x[:, 0]) + anp.sum(x * x),
+}
+
+
+def _positive(x):
+    return anp.matmul(x[:, :, None], x[:, None, :]) + anp.eye(4)
+
+
+@pytest.mark.parametrize("function", LOG_DETERMINANTS.values(), ids=LOG_DETERMINANTS)
+def test_parts_of_a_tuple_have_gradients_in_a_larger_program(function):
+    replay = staged_program(value_and_grad(function), (X,)).run
+    for scale in (1.0, 0.4):
+        for found, expected in zip(replay(scale * X), value_and_grad(function)(scale * X), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_an_element_may_be_named_from_either_end():
+    """Sums by index, where -1 and 2 are one element of three."""
+    index = np.array([-1, 0, 2, 1])
+    np.testing.assert_array_equal(linear.add_runs(np.array([1.0, 2.0, 3.0, 4.0]), index, 0, (3,)), [2.0, 4.0, 4.0])
+    take = get_backend().xp.take
+
+    def loss(x):
+        return anp.sum(take(x, np.array([-1, 3, 0, 1]), 1) ** 3)
+
+    expected = autograd.grad(lambda x: anp.sum(x[:, np.array([3, 3, 0, 1])] ** 3))(X)
+    np.testing.assert_allclose(value_and_grad(loss)(X)[1], expected)
+    np.testing.assert_allclose(staged_program(value_and_grad(loss), (X,)).run(X)[1], expected)
+
+
+@pytest.mark.parametrize("index", [[-4, 0], [0, 3]])
+def test_sums_by_an_index_out_of_bounds_are_errors(index):
+    with pytest.raises(IndexError, match="out of bounds for an axis of size 3"):
+        linear.add_runs(np.ones(2), np.array(index), 0, (3,))
+
+
 def test_differences_are_taken_before_they_are_summed():
     """Sums are not taken apart where large parts cancel: here each is a million million, their difference about one."""
     offset = 1e12
@@ -325,6 +365,21 @@ def _executors(path):
     if plan.scored or not plan.continuous:
         pytest.skip("its log density is not a function of one array alone")
     return Executor(plan, bound.data, get_backend().xp), derive_guide(plan, "full_rank")
+
+
+def test_explain_shows_the_staged_program():
+    path = ROOT / "eight_schools.ppl"
+    data = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    program = ppl.load(path)
+    shown = program.explain(data, code=True).split("# staged: ")[1].splitlines()
+    assert re.fullmatch(r"log density and gradient of 32 draws, \d+ instructions from \d+ recorded calls", shown[0])
+    assert shown[1].startswith("# folded from data: ")
+    assert any(re.fullmatch(r"#   c\d+: float64 \(8,\)", line) for line in shown)
+    start = shown.index("def replay(x0):")
+    lines = [line for line in shown[start + 1 :] if not line.startswith("    del ")]
+    assert len(lines) - 1 == int(re.search(r"(\d+) instructions", shown[0])[1])
+    assert lines[-1].startswith("    return (")
+    assert "# staged" not in program.explain(data)
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

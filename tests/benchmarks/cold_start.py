@@ -10,6 +10,7 @@ that take longest to import in a fit, each without those that it imports.
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -33,10 +34,15 @@ RATIOS = (  # of what, against what, at most
 )
 
 
+ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+"""With the compiled files that an installed package has."""
+
+
 def seconds(code: str) -> float:
     """Wall time of a fresh Python process that runs `code`."""
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    subprocess.run([sys.executable, "-c", code], check=True, env=ENVIRONMENT, **quiet)
     return time.perf_counter() - start
 
 
@@ -53,7 +59,7 @@ def measure(rounds: int) -> dict[str, float]:
 def slowest_imports(code: str, most: int = 5) -> list[tuple[str, float]]:
     """Packages by the seconds that importing their own modules takes in a process that runs `code`."""
     command = [sys.executable, "-X", "importtime", "-c", code]
-    log = subprocess.run(command, check=True, capture_output=True, text=True).stderr
+    log = subprocess.run(command, check=True, capture_output=True, text=True, env=ENVIRONMENT).stderr
     totals: dict[str, float] = {}
     for line in log.splitlines():
         own, _, name = line.removeprefix("import time:").split("|") if line.count("|") == 2 else ("", "", "")

@@ -425,3 +425,16 @@ def plan_of_all_collapses(model):
         patch.setattr(collapse_candidate, "LEAST_SHARE", -1e9)
         patch.setattr(collapse_candidate, "LEAST_SAVING", -1e12)
         return model.plan()
+
+
+def test_no_counts_at_a_rate_of_zero_add_nothing():
+    """Far down on the log scale a rate is 0; the log density there is that of no counts, with its derivative."""
+    model = ppl.parse("data N: int\ndata y: int[N]\nlam ~ exponential(1)\nplate n in N { y[n] ~ poisson(lam) }\n")
+    bound = model.bind({"y": [0] * 40})
+    plan = bound.plan()
+    assert plan.sites["y"].treatment == "collapsed"
+    guide = choose_guide(plan)
+    target = Target(guide.plan, bound.data, guide, get_backend("autograd"))
+    rows = np.array([[-800.0], [0.0]])
+    assert target.log_density(rows) == pytest.approx([-800.0, -41.0])
+    assert target.gradient(rows).ravel() == pytest.approx([1.0, -40.0])

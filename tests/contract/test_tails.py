@@ -11,8 +11,12 @@ from contract.distribution_cases import arrays, batch, cases, draw, is_continuou
 from contract.tools import AUTOGRAD, check_gradient
 from scipy import integrate, special
 
+import ppl
+from ppl.backends import get_backend
 from ppl.constraints import stable
 from ppl.distributions import DISTRIBUTIONS
+from ppl.inference.choose import choose_guide
+from ppl.inference.target import Target
 from ppl.numeric import NUMPY
 
 CLOSED = {
@@ -162,3 +166,19 @@ def test_ex_gaussian_from_hardly_to_wholly_normal(rate):
     mills = [special.erfcx(-each / np.sqrt(2.0)) for each in (-30.0, -30.0 - rate)]
     assert below[-1] == pytest.approx(np.log(0.5 * (mills[0] - mills[1])) - 450.0, rel=1e-11)
     assert np.all(np.diff(below[:-1]) > 0)
+
+
+@pytest.mark.parametrize("model", ["lkj(3, 2)", "wishart(5, M)", "inverse_wishart(7, M)", "lkj_cholesky(3, 2)"])
+def test_matrices_at_the_ends_of_their_range_are_no_numbers_and_no_exceptions(model: str) -> None:
+    """Where rounding makes a matrix singular a search steps back; an exception would end it."""
+    bound = ppl.parse(f"data M: real[3, 3]\ns ~ {model}\n" if "M" in model else f"s ~ {model}\n").bind(
+        {"M": np.eye(3) + 0.2} if "M" in model else {}
+    )
+    guide = choose_guide(bound.plan())
+    target = Target(guide.plan, bound.data, guide, get_backend("autograd"))
+    for size in (3.0, 15.0, 40.0, 400.0):
+        rows = np.random.default_rng(0).uniform(-size, size, (50, target.dim))
+        values, gradients = target.log_density(rows), target.gradient(rows)
+        assert values.shape == (50,)
+        assert gradients.shape == rows.shape
+        assert size > 3.0 or (np.isfinite(values).all() and np.isfinite(gradients).all())

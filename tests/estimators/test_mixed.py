@@ -80,7 +80,7 @@ def estimates(chosen, parameters, draws, repeats):
 
 def off_by(found, exact):
     errors = found.std(axis=0, ddof=1) / np.sqrt(len(found))
-    return float(np.max(np.abs(found.mean(axis=0) - exact) / errors))
+    return float(np.max(np.abs(found.mean(axis=0) - exact) / np.maximum(errors, 1e-6)))
 
 
 @pytest.mark.parametrize("objective", list(OBJECTIVES))

@@ -5,11 +5,19 @@ from __future__ import annotations
 import pytest
 
 import ppl
-from ppl.inference.choose import choose_methods
+from ppl.inference import later
+from ppl.inference.choose import COORDINATE, choose_methods
+from ppl.inference.coordinate.methods import COORDINATE as COORDINATE_METHODS
 from ppl.inference.families.fit import fit_of
-from ppl.inference.learned import hamiltonian, learned_gaussian
+from ppl.inference.later import (
+    CONDITIONAL_CHAINS,
+    FLOW,
+    HAMILTONIAN,
+    LEARNED_GAUSSIAN,
+    MIXTURE,
+    STOCHASTIC_GRADIENTS,
+)
 from ppl.inference.methods import conditional, exact, full_gaussian
-from ppl.inference.stochastic.fit import stochastic_gradients
 
 NORMAL = "data y: real\nmu ~ normal(0, 1)\ny ~ normal(mu, 1)\n"
 GROUPS = """
@@ -24,6 +32,7 @@ plate j in J {
 SCALED = "data y: real\nm ~ normal(0, 1)\nx ~ normal(m, 1)\ny ~ normal(x, 1)\n"
 COUNT = "data y: real\nk ~ poisson(3)\ny ~ normal(k, 1)\n"
 SWITCH = "data y: real\nz ~ bernoulli(0.5)\ny ~ normal(z, 1)\n"
+REST = (MIXTURE, HAMILTONIAN, FLOW)
 LEARNED = "data y: real\nparam a: real = 0.0\ny ~ normal(a, 1)\n"
 
 
@@ -35,19 +44,19 @@ def plan(source: str):  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize(
     ("source", "guide", "method", "expected"),
     [
-        (NORMAL, "auto", "auto", (full_gaussian, hamiltonian)),
-        (NORMAL, "auto", "deterministic", (full_gaussian,)),
-        (NORMAL, "auto", "hamiltonian", (hamiltonian,)),
-        (SCALED, "auto", "auto", (learned_gaussian, full_gaussian, hamiltonian)),
-        (SCALED.replace("x ~", "@centered\nx ~"), "auto", "auto", (full_gaussian, learned_gaussian, hamiltonian)),
+        (NORMAL, "auto", "auto", (full_gaussian, *REST)),
+        (NORMAL, "auto", "deterministic", (full_gaussian, MIXTURE)),
+        (NORMAL, "auto", "hamiltonian", (HAMILTONIAN,)),
+        (SCALED, "auto", "auto", (LEARNED_GAUSSIAN, full_gaussian, *REST)),
+        (SCALED.replace("x ~", "@centered\nx ~"), "auto", "auto", (full_gaussian, LEARNED_GAUSSIAN, *REST)),
         (NORMAL, "mean_field", "auto", (fit_of("mean_field"),)),
         (NORMAL, "full_rank", "deterministic", (fit_of("full_rank"),)),
-        (NORMAL, "full_rank", "adam", (stochastic_gradients,)),
-        (GROUPS, "auto", "auto", (conditional, learned_gaussian, hamiltonian)),
+        (NORMAL, "full_rank", "adam", (STOCHASTIC_GRADIENTS,)),
+        (GROUPS, "auto", "auto", (conditional, CONDITIONAL_CHAINS, LEARNED_GAUSSIAN, *REST)),
         (GROUPS, "conditional", "auto", (conditional,)),
         (GROUPS, "full_rank", "auto", (fit_of("full_rank"),)),
-        (COUNT, "auto", "auto", (stochastic_gradients,)),
-        (LEARNED, "auto", "auto", (stochastic_gradients,)),
+        (COUNT, "auto", "auto", (STOCHASTIC_GRADIENTS,)),
+        (LEARNED, "auto", "auto", (STOCHASTIC_GRADIENTS,)),
         (SWITCH, "auto", "auto", (exact,)),
     ],
 )
@@ -85,3 +94,10 @@ def test_an_unknown_option_is_answered_with_the_known_ones():
 def test_seconds_are_a_positive_number(seconds):
     with pytest.raises(ppl.InferenceError, match="seconds is"):
         ppl.parse(NORMAL).fit({"y": 1.0}, seconds=seconds)
+
+
+def test_what_is_imported_later_is_there():
+    methods = [value for value in vars(later).values() if isinstance(value, later.Later)]
+    assert len(methods) > 5
+    assert all(callable(method.method) for method in methods)
+    assert set(COORDINATE) == set(COORDINATE_METHODS)

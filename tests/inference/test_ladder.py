@@ -95,3 +95,53 @@ def test_mean_field_tells_raw_and_corrected_sds() -> None:
     assert alone.corrected == pytest.approx(np.sqrt(50.0), rel=0.05)
     assert "x[1] (correlation 0.95)" in fit.explain()
     assert fit.sd("x") == pytest.approx([first.raw, second.raw], rel=0.02)
+
+
+@pytest.mark.filterwarnings("ignore::ppl.UncertainFitWarning")
+def test_what_follows_from_the_latents_is_corrected_too() -> None:
+    """Sums are too wide under mean field and differences too narrow: sd sqrt(2 (1 +- 0.95)), with its delta method."""
+    source = (
+        "x ~ multi_normal([0, 0], cov = [[1, 0.95], [0.95, 1]])\ntotal = x[0] + x[1]\n"
+        "predict {\n  twice = 2 * x[0]\n  d = x[0] - x[1]\n  y ~ normal(d, 1)\n}\n"
+    )
+    fit = ppl.parse(source).fit({}, guide="mean_field", progress=False)
+    found = {each.name: each for each in fit.run.corrections}
+    assert set(found) == {"x[0]", "x[1]", "total", "twice", "d"}
+    assert [found[name].corrected for name in ("total", "twice", "d")] == pytest.approx(
+        [np.sqrt(3.9), 2.0, np.sqrt(0.1)], rel=0.02
+    )
+    raw = np.sqrt(2 * (1 - 0.95**2))
+    assert (found["total"].raw, found["d"].raw) == pytest.approx((raw, raw), rel=0.03)
+    assert found["twice"].neighbour in ("x[0]", "x[1]")
+
+
+@pytest.mark.filterwarnings("ignore::ppl.UncertainFitWarning")
+def test_the_factors_of_coordinate_ascent_are_corrected() -> None:
+    """Two rates of which data tell the product only: the sds of independent factors are 64 % too small."""
+    source = (
+        "data N: int\ndata y: real[N]\nt ~ gamma(30, 30)\nl ~ gamma(30, 30)\nboth = t * l\ny ~ exponential(t * l)\n"
+    )
+    data = {"y": np.random.default_rng(0).exponential(1.0, 400)}
+    fit = ppl.parse(source).fit(data, method="cavi", progress=False)
+    exact = ppl.parse(source).fit(data, progress=False)
+    found = {each.name: each for each in fit.run.corrections}
+    assert (found["t"].neighbour, found["l"].neighbour) == ("l", "t")
+    assert found["t"].raw == pytest.approx(fit.sd("t"), rel=0.01)
+    assert found["t"].raw < 0.4 * exact.sd("t")
+    for name in ("t", "l", "both"):
+        assert found[name].corrected == pytest.approx(exact.sd(name), rel=0.03)
+    assert "linear response makes of them" in fit.explain()
+
+
+def test_a_conjugate_regression_has_both_sds_under_cavi() -> None:
+    source = (
+        "data N: int\ndata x, y: real[N]\na ~ normal(0, 10)\nb ~ normal(0, 10)\ntau ~ gamma(1, 1)\n"
+        "y ~ normal(a + b * x, 1 / sqrt(tau))\n"
+    )
+    rng = np.random.default_rng(0)
+    x = rng.uniform(4, 6, 60)
+    data = {"x": x, "y": 1 + x + rng.normal(0, 0.5, 60)}
+    fit, exact = ppl.parse(source).fit(data, method="cavi", progress=False), ppl.parse(source).fit(data, progress=False)
+    assert {each.name: each.corrected for each in fit.run.corrections} == pytest.approx(
+        {name: exact.sd(name) for name in ("a", "b", "tau")}, rel=0.04
+    )

@@ -381,7 +381,8 @@ def test_gradients_flow_through_a_mixture_that_underflows():
 
 def test_the_first_element_of_a_series_has_a_distribution_of_its_own():
     data, values = {"T": 4, "y": [0.3, -0.2, 1.0, 0.4]}, {"phi": 0.6, "h": [0.1, 0.5, -0.3, 0.2]}
-    text = "data T: int\ndata y: real[T]\nphi ~ uniform(-1, 1)\nscan t in T {{\n  h[t] ~ {}\n  y[t] ~ normal(h[t], 1)\n}}\n"
+    head = "data T: int\ndata y: real[T]\nphi ~ uniform(-1, 1)\n"
+    text = head + "scan t in T {{\n  h[t] ~ {}\n  y[t] ~ normal(h[t], 1)\n}}\n"
     whole = "normal(0, 1 / sqrt(1 - phi^2)) if t == 0 else normal(phi * h[t - 1], 1)"
     by_part = "normal(0 if t == 0 else phi * h[t - 1], 1 / sqrt(1 - phi^2) if t == 0 else 1)"
     found = [ppl.parse(text.format(line)).log_density(values, data) for line in (whole, by_part)]

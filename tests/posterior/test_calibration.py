@@ -363,3 +363,8 @@ def test_a_prior_of_which_nothing_can_be_fitted():
     found = answer("data y: real\na ~ normal(0, 1)\ny ~ normal(exp(1000 + a), 1)")
     assert found.startswith("E634 none of 2 fits came through; fit 0: E633 m.ppl:3:1\n")
     assert "the prior draws values of `y` that are not finite" in found
+
+
+def test_the_backend_is_handed_on():
+    with pytest.raises(ppl.InferenceError, match="no backend `torch`"):
+        ppl.parse(LINE).calibrate(FAR, n=1, backend="torch", progress=False)

@@ -143,3 +143,81 @@ def test_a_model_without_latents_of_rows_has_nothing_to_encode():
     assert caught.value.diagnostics[0].code == "E623"
     with pytest.raises(InferenceError, match="refine is -1"):
         fit.encode({"y": [0.3]}, refine=-1)
+
+
+FULL = """
+data N: int
+data x: real[N, 2]
+net enc = mlp([2, 4, full_gaussian(2)], act="tanh")
+@minibatch(50)
+plate n in N {
+  @amortized(enc(x[n]))
+  z[n] ~ multi_normal([0.0, 0.0], [[1.0, 0.8], [0.8, 1.0]])
+  x[n] ~ multi_normal(z[n], [[0.5, 0.0], [0.0, 0.5]])
+}
+"""
+CLASSES = """
+data N: int
+data x: real[N]
+net enc = mlp([1, 4, categorical(3)], act="tanh")
+@minibatch(50)
+plate n in N {
+  @amortized(enc([x[n]]))
+  k[n] ~ categorical([0.3, 0.4, 0.3])
+  x[n] ~ normal([-3.0, 0.0, 3.0][k[n]], 0.7)
+}
+"""
+SWITCHES = CLASSES.replace("categorical(3)", "bernoulli(1)").replace(
+    "categorical([0.3, 0.4, 0.3])", "bernoulli(0.4)"
+).replace("[-3.0, 0.0, 3.0][k[n]]", "2 * k[n]")  # fmt: skip
+
+
+def briefly(text, x):
+    """A fit of few steps: what refinement makes of a poor encoder."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ppl.UncertainFitWarning)
+        return ppl.parse(text).fit({"x": x}, seed=1, steps=150, draws=500, progress=False)
+
+
+def test_a_full_gaussian_head_keeps_its_covariance():
+    """Posterior precision: that of the prior, and 2."""
+    new = np.array([[1.0, 1.0], [-1.0, 1.0]])
+    fit = briefly(FULL, RNG.normal(size=(100, 2)))
+    once, found = fit.encode({"x": new}), fit.encode({"x": new}, draws=4000, refine=500)
+    covariance = np.linalg.inv(np.linalg.inv([[1.0, 0.8], [0.8, 1.0]]) + 2.0 * np.eye(2))
+    assert once.values["z"].shape == (1000, 2, 2)
+    np.testing.assert_allclose(found.mean("z"), new @ (2.0 * covariance), atol=0.06)
+    for row in range(2):
+        np.testing.assert_allclose(np.cov(found.values["z"][:, row].T), covariance, atol=0.04)
+
+
+@pytest.mark.parametrize(("text", "weights", "centres"), [
+    (CLASSES, [0.3, 0.4, 0.3], [-3.0, 0.0, 3.0]), (SWITCHES, [0.6, 0.4], [0.0, 2.0]),
+], ids=["categorical", "bernoulli"])  # fmt: skip
+def test_discrete_heads_give_probabilities(text, weights, centres):
+    new = np.array([-1.5, 0.9, 1.5])
+    fit = briefly(text, RNG.choice(centres, 100) + 0.7 * RNG.normal(size=100))
+    found = fit.encode({"x": new}, draws=4000, refine=600)
+    joint = np.array(weights) * np.exp(-0.5 * ((new[:, None] - np.array(centres)) / 0.7) ** 2)
+    for value, share in enumerate((joint / joint.sum(axis=1, keepdims=True)).T):
+        np.testing.assert_allclose((found.values["k"] == value).mean(axis=0), share, atol=0.06)
+
+
+@ppl.model
+def through_python(x):
+    b = ppl.sample("b", ppl.Normal(0, 3))
+    encoder = ppl.net("enc", [1, 4, 1], head="gaussian")
+    with ppl.plate("n", len(x), subsample=100) as n:
+        z = ppl.sample("z", ppl.Normal(b, 1), guide=encoder(x[n]))
+        ppl.sample("y", ppl.Normal(z[n], 0.5), obs=x[n, 0])
+
+
+def test_both_doors_encode(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ppl.UncertainFitWarning)
+        fit = through_python.fit({"x": X[:, None]}, seed=1, steps=1500, progress=False)
+    found = fit.encode({"x": NEW[:, None]}, draws=2000)
+    np.testing.assert_allclose(found.mean("z"), exact(fit)[0], atol=0.15)
+    fit.save(tmp_path / "fit")
+    again = ppl.load_fit(tmp_path / "fit", through_python).encode({"x": NEW[:, None]}, draws=2000)
+    np.testing.assert_array_equal(again.values["z"], found.values["z"])

@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 import ppl
+from ppl.inference.importance.psis import psis
+from ppl.inference.outcome import Outcome
+from ppl.inference.verdict import judge
 
 SEPARATED = {"N": 6, "x": [-3.0, -2.0, -1.0, 1.0, 2.0, 3.0], "y": [0, 0, 0, 1, 1, 1]}
 LOGISTIC = """
@@ -51,6 +54,26 @@ def test_an_improper_posterior(case, guide):
     assert fit.verdict.level == "not trusted", fit.verdict
     assert fit.verdict.reasons
     assert fit.verdict.advice
+
+
+def outcome(ratios):
+    """Of a stochastic fit whose draws have these log weights."""
+    return Outcome(
+        method="adam", parameters=np.zeros(2), values={}, log_weights=None, ratios=ratios, khat=psis(ratios)[1],
+        effective=float(len(ratios)), log_evidence=None, history=np.zeros(1), steps=1, converged=True, stopped="",
+    )  # fmt: skip
+
+
+def test_weights_that_hardly_differ_are_trusted_whatever_their_tail():
+    """A tenth power in the log weights has a heavy tail, however small it is."""
+    plan = ppl.parse("mu ~ normal(0, 1)\n").bind({}).plan()
+    z = np.random.default_rng(0).normal(size=4000)
+    power = np.sign(z) * np.abs(z) ** 10 * 1e-6
+    small, large = outcome(power), outcome(20 * power)
+    assert small.khat > 0.7
+    assert judge(plan, small)[0].level == "trusted"
+    assert "nearly equal" in str(judge(plan, small)[0])
+    assert judge(plan, large)[0].level == "not trusted"
 
 
 @pytest.mark.parametrize("name", ["separated logistic regression", "one zero, flat scale"])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ppl.backends.staging.graph import FLOAT, Constant, Elementwise, Linear, Node, Ref
-from ppl.backends.staging.nodes import DIVIDE, EXP, MULTIPLY, NONZERO, Nodes, as_float, nonzero
+from ppl.backends.staging.nodes import DIVIDE, EXP, MULTIPLY, NONZERO, Nodes, as_float, held, nonzero
 from ppl.backends.staging.shapes import broadcast_shape
 
 _SEVERAL = 32
@@ -134,6 +134,9 @@ class Arithmetic(Nodes):
             return a
         return self._applied(NONZERO, (self.node(a),))
 
+    def hold(self, a: Ref) -> Ref:
+        return self._applied(Elementwise(held), (self.node(a),)) if self.holding else a
+
     def log_add_exp(self, a: Ref, b: Ref) -> Ref:
         """`log(1 + exp(u))` for larger arrays by functions that are much faster."""
         u, number = (b, self.thin(a.node)) if self.thin(a.node) is self.one else (a, self.thin(b.node))
@@ -179,6 +182,7 @@ _SPECIAL: dict[Any, tuple[int, Callable[..., Ref]]] = {
     np.log: (1, Arithmetic.log),
     nonzero: (1, Arithmetic.nonzero),
     np.logaddexp: (2, Arithmetic.log_add_exp),
+    held: (1, Arithmetic.hold),
 }
 _POWERS: dict[float, Callable[[Arithmetic, Ref], Ref]] = {
     0.0: lambda builder, a: builder.constant(1.0),

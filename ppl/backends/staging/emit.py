@@ -26,15 +26,20 @@ _KEYWORD_OUT = ("maximum(", "minimum(")
 
 @dataclass(frozen=True)
 class Staged:
-    """A replayable program: its source, what that names, and the function itself, which several threads may call."""
+    """A replayable program: its source, what that names, and the function itself, which several threads may call.
+
+    It has so many `instructions`, made from so many `recorded` calls.
+    """
 
     source: str
     names: dict[str, Any] = field(repr=False)
     run: Callable[..., Any] = field(repr=False)
+    instructions: int = 0
+    recorded: int = 0
 
 
-def emitted(listing: Listing) -> Staged:
-    """The program of a listing."""
+def emitted(listing: Listing, recorded: int = 0) -> Staged:
+    """The program of a listing, which was made from so many recorded calls."""
     buffers = _Buffers(listing)
     parameters = [*listing.inputs, *(["arena"] if buffers.size else [])]
     results = ", ".join(buffers.result(name) for name in listing.results)
@@ -43,7 +48,8 @@ def emitted(listing: Listing) -> Staged:
     names = {**listing.names, "array": np.array}
     exec(compile(source, "<staged>", "exec"), names)
     replay: Callable[..., Any] = names["replay"]
-    return Staged(source, listing.names, _with_arena(replay, buffers.size) if buffers.size else replay)
+    run = _with_arena(replay, buffers.size) if buffers.size else replay
+    return Staged(source, listing.names, run, len(listing.instructions), recorded)
 
 
 _ARENAS: list[np.ndarray] = []

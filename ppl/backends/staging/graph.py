@@ -107,6 +107,17 @@ class Call:
     key: tuple[Any, ...]
 
 
+def key_of_argument(value: Any) -> Any:
+    """What tells equal arguments: themselves, or for those that have no hash which object they are."""
+    if isinstance(value, tuple):
+        return tuple(map(key_of_argument, value))
+    try:
+        hash(value)
+    except TypeError:
+        return ("object", id(value))
+    return (type(value), value)
+
+
 class Node:
     """One value. `shape` and `dtype` are None for what is no array; `number` counts the nodes of a builder."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+
+from ppl import linear
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +27,7 @@ class Runs:
 
     @classmethod
     def of(cls, index: np.ndarray, axis: int, shape: tuple[int, ...]) -> Runs:
-        flat = index.reshape(-1)
+        flat = linear.positions(index, shape[axis]).reshape(-1)
         order = np.argsort(flat, kind="stable")
         ordered = flat[order]
         begins = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if flat.size else order
@@ -33,6 +35,10 @@ class Runs:
         everything = np.array_equal(targets, np.arange(shape[axis]))
         in_turn = np.array_equal(order, np.arange(flat.size))
         return cls(axis, flat.size, shape, None if in_turn else order, begins, None if everything else targets)
+
+    def along(self, count: int) -> Runs:
+        """The same for values with a further first axis of that length."""
+        return replace(self, axis=self.axis + 1, shape=(count, *self.shape))
 
     def __call__(self, values: Any) -> np.ndarray:
         axis, shape = self.axis, self.shape
@@ -83,3 +89,11 @@ def scatter(values: Any, index: Any, shape: tuple[int, ...]) -> np.ndarray:
     total = np.zeros(shape)
     np.add.at(total, index, values)
     return total
+
+
+def solve_wide(matrix: Any, right: Any, lower: bool) -> np.ndarray:
+    """`ppl.linear.solve_triangular` for leading axes that broadcast."""
+    lead = np.broadcast_shapes(matrix.shape[:-2], right.shape[:-2])
+    full = [np.broadcast_to(one, (*lead, *one.shape[-2:])) for one in (matrix, right)]
+    found: np.ndarray = linear.solve_triangular(full[0], full[1], lower)
+    return found

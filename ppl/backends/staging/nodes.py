@@ -25,16 +25,30 @@ def as_float(x: Any) -> Any:
     return np.asarray(x, float)
 
 
+def held(x: Any) -> Any:
+    """`x`, which tangents take for a constant."""
+    return x
+
+
+def larger(x: Any, y: Any) -> Any:
+    """1 where `x` is larger, 0 where it is smaller, a half where they are equal."""
+    return np.where(x == y, 0.5, x > y)
+
+
 MULTIPLY, DIVIDE = Elementwise(np.multiply), Elementwise(np.divide)
 NONZERO, EXP = Elementwise(nonzero), Elementwise(np.exp)
 
 
 class Nodes(ABC):
-    """A table of nodes. What simplifies is in the classes that build on it, which call each other by the names here."""
+    """A table of nodes. What simplifies is in the classes that build on it, which call each other by the names here.
 
-    def __init__(self) -> None:
+    While `holding` it keeps apart what is to be a constant of derivatives.
+    """
+
+    def __init__(self, holding: bool = False) -> None:
         self._known: dict[tuple[Any, ...], Node] = {}
         self.shared: set[Node] = set()
+        self.holding = holding
         self.one = self.make(Constant(np.asarray(1.0)), (), (), FLOAT, key=("one",))
 
     def make(

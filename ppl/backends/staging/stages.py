@@ -22,7 +22,7 @@ def staged_program(function: Arrays, arguments: tuple[np.ndarray, ...], alone: b
     Raises NotRecordable.
     """
     tape = record(function, arguments)
-    return emitted(Lowering(optimised(tape), len(arguments), alone).listing)
+    return emitted(Lowering(optimised(tape), len(arguments), alone).listing, len(tape.calls))
 
 
 def staged_value_and_grad(function: Callable[..., Any]) -> StagedFunction:
@@ -34,42 +34,61 @@ class StagedFunction:
     """A function of arrays that gives several, called eagerly at first; one stage for each signature of its arguments.
 
     Arrays of whole numbers are arguments like any other; whatever else the function reads must stay as it is. It is
-    recorded at the `after`-th call. With `alone` replays are for callers that are threads; see `Lowering`.
+    recorded at the `after`-th call, or its program is taken from those `kept` by signature, to which it is added
+    otherwise. With `alone` replays are for callers that are threads; see `Lowering`.
     """
 
-    def __init__(self, eager: Arrays, alone: bool = False, after: int = STAGE_AFTER) -> None:
+    def __init__(
+        self,
+        eager: Arrays,
+        alone: bool = False,
+        after: int = STAGE_AFTER,
+        kept: dict[tuple[Any, ...], Staged] | None = None,
+    ) -> None:
         self._eager = eager
         self._alone = alone
         self._after = after
+        self._kept = {} if kept is None else kept
         self.stages: dict[tuple[Any, ...], Stage] = {}
 
     def __call__(self, *arguments: np.ndarray) -> tuple[Any, ...]:
-        signature = _signature(arguments)
+        signature = signature_of(arguments)
         stage = self.stages.get(signature)
         if stage is None:
-            stage = self.stages[signature] = Stage(self._eager, self._alone, self._after)
-        return stage(*arguments)
+            stage = self.stages[signature] = Stage(self._eager, self._alone, self._after, self._kept.get(signature))
+        if stage.checked:
+            return stage(*arguments)
+        outcome = stage(*arguments)
+        if stage.program is not None:
+            self._kept[signature] = stage.program
+        elif stage.refused:
+            self._kept.pop(signature, None)
+        return outcome
 
     def is_staged(self, *arguments: np.ndarray) -> bool:
         """Calls with such arguments are replayed, which several threads may do at once."""
-        stage = self.stages.get(_signature(arguments))
+        stage = self.stages.get(signature_of(arguments))
         return stage is not None and stage.checked
 
 
-def _signature(arguments: tuple[np.ndarray, ...]) -> tuple[Any, ...]:
+def signature_of(arguments: tuple[np.ndarray, ...]) -> tuple[Any, ...]:
+    """Shapes and types."""
     return tuple((np.shape(argument), np.asarray(argument).dtype.char) for argument in arguments)
 
 
 class Stage:
     """One signature's way from eager calls over a recorded and a checked one to plain replay.
 
-    `refused` says why it stays eager, where it does.
+    `refused` says why it stays eager, where it does. A `known` program spares the recording, but not the check.
     """
 
-    def __init__(self, eager: Arrays, alone: bool = False, after: int = STAGE_AFTER) -> None:
+    def __init__(
+        self, eager: Arrays, alone: bool = False, after: int = STAGE_AFTER, known: Staged | None = None
+    ) -> None:
         self._eager = eager
         self._alone = alone
         self._after = after
+        self._known = known
         self._calls = 0
         self.program: Staged | None = None
         self.checked = False
@@ -86,7 +105,7 @@ class Stage:
         outcome = self._eager(*arguments)
         if self._calls == self._after:
             try:
-                self.program = staged_program(self._eager, arguments, self._alone)
+                self.program = self._known or staged_program(self._eager, arguments, self._alone)
             except NotRecordable as error:
                 self.refused = str(error)
         return outcome

@@ -15,10 +15,11 @@ import numpy as np
 from autograd.core import VSpace, sparse_add
 from autograd.numpy.numpy_boxes import ArrayBox
 from autograd.numpy.numpy_vjps import untake
+from autograd.numpy.numpy_wrapper import _array_from_scalar_or_array
 
 from ppl import linear
 from ppl.backends.staging.build import Builder
-from ppl.backends.staging.graph import FLOAT, Call, Elementwise, Hole, Input, Node, Ref, Shape
+from ppl.backends.staging.graph import FLOAT, Call, Elementwise, Hole, Input, Node, Ref, Shape, key_of_argument
 from ppl.backends.staging.kernels import Runs, gather, scatter
 from ppl.backends.staging.nodes import NONZERO, TINY
 from ppl.backends.staging.recording import Recorded, Slot, Tape
@@ -58,19 +59,8 @@ def _called(builder: Builder, call: Recorded, arguments: list[Any], function: An
     template = tuple(Hole(next(holes)) if isinstance(one, Ref) else one for one in arguments)
     keywords = tuple(sorted(call.keywords.items())) if function is None else ()
     function = function or call.function
-    key = (function, *map(_key, template), *((name, _key(value)) for name, value in keywords))
+    key = (function, *map(key_of_argument, template), *((name, key_of_argument(value)) for name, value in keywords))
     return builder.call(Call(function, template, keywords, key), refs, call.shape, call.dtype)
-
-
-def _key(value: Any) -> Any:
-    """What tells equal arguments: themselves, or for those that have no hash which object they are."""
-    if isinstance(value, tuple):
-        return tuple(map(_key, value))
-    try:
-        hash(value)
-    except TypeError:
-        return ("object", id(value))
-    return (type(value), value)
 
 
 def _ref(builder: Builder, value: Any) -> Ref:
@@ -103,9 +93,9 @@ def elementwise_as(function: Callable[..., Any]) -> Rule:
     return rule
 
 
-def same(builder: Builder, call: Recorded, value: Ref) -> Ref:
-    """For a function that gives its argument back."""
-    return value
+def kept(builder: Builder, call: Recorded, value: Ref) -> Ref:
+    """For a function that gives its argument back, as a constant of derivatives."""
+    return builder.hold(value) if value.is_float else value
 
 
 @_rule(np.where)
@@ -149,6 +139,12 @@ def swapaxes(builder: Builder, call: Recorded, array: Ref, first: int, second: i
 @_rule(np.broadcast_to)
 def broadcast_to(builder: Builder, call: Recorded, array: Ref, shape: Any) -> Ref:
     return builder.broadcast(array, call.shape or ())
+
+
+@_rule(_array_from_scalar_or_array.fun)
+def same_array(builder: Builder, call: Recorded, options: Any, named: Any, array: Any) -> Ref | None:
+    """`numpy.array` of an array."""
+    return array if isinstance(array, Ref) and not options and not named and array.node.shape is not None else None
 
 
 @_rule(np.repeat)
@@ -248,12 +244,21 @@ def placed(builder: Builder, call: Recorded, values: Ref, index: Any, space: VSp
 
 
 @_rule(sparse_add.fun)
-def sparse_sum(builder: Builder, call: Recorded, space: Any, before: Any, values: Ref) -> Ref:
+def sparse_sum(builder: Builder, call: Recorded, space: Any, before: Any, values: Ref) -> Ref | None:
+    """Not of containers, whose parts are added by autograd."""
+    if not _are_arrays(before, values):
+        return None
     return values if before is None else builder.linear((_ref(builder, before), values))
 
 
+def _are_arrays(*values: Any) -> bool:
+    return all(value.node.shape is not None if isinstance(value, Ref) else True for value in values)
+
+
 @_rule(VSpace.add.fun)
-def added(builder: Builder, call: Recorded, space: Any, before: Any, after: Any) -> Ref:
+def added(builder: Builder, call: Recorded, space: Any, before: Any, after: Any) -> Ref | None:
+    if not _are_arrays(before, after) or call.shape is None:
+        return None
     return builder.elementwise(Elementwise(np.add), (_ref(builder, before), _ref(builder, after)), FLOAT)
 
 

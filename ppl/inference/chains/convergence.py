@@ -50,6 +50,20 @@ def effective_draws(draws: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(time), iterations * chains / time, 0.0)
 
 
+def worst_rhat(rows: np.ndarray, groups: int) -> float:
+    """The largest R-hat, of the coordinates of rows (iterations, chains, dim) and of their squared deviations."""
+    return max(float(nested_rhat(part, groups).max()) for part in (rows, _squares(rows)))
+
+
+def worst_effective(rows: np.ndarray) -> float:
+    """The smallest effective number of draws, of the coordinates of rows and of their squared deviations."""
+    return min(float(effective_draws(part).min()) for part in (rows, _squares(rows)))
+
+
+def _squares(rows: np.ndarray) -> np.ndarray:
+    return (rows - rows.mean(axis=(0, 1))) ** 2
+
+
 def _autocovariance(draws: np.ndarray) -> np.ndarray:
     """Of each chain, at every lag: the shape of the draws."""
     count = len(draws)

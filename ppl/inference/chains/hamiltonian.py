@@ -8,13 +8,15 @@ chains themselves.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ppl.inference.chains.convergence import effective_draws, nested_rhat
-from ppl.inference.deterministic.mean_field import Whitening
+from ppl.inference.chains.convergence import worst_effective, worst_rhat
+from ppl.inference.deterministic.fixed_draws import Whitening
 
 STAGES = (20, 30, 50, 50)
 """Iterations of warming up, after each of which the coordinates are whitened anew."""
@@ -31,7 +33,7 @@ STARTS, TOGETHER = 16, 4
 CAREFUL, SMALL = 4, 0.2
 """One iteration in so many has steps smaller by so much, which frees chains from narrow places."""
 DENSE = 600
-"""Above this many dimensions the coordinates are scaled only."""
+"""Above this many dimensions the coordinates are rescaled only."""
 
 Density = Callable[[np.ndarray], np.ndarray]
 
@@ -122,17 +124,19 @@ class Sampler:
     def rows(self) -> np.ndarray:
         return self._whitening.rows(self._place)
 
-    def warm_up(self) -> list[float]:
-        """Tune in stages; the acceptance rates."""
+    def warm_up(self, until: float = math.inf) -> list[float]:
+        """Tune in stages, none of which begins once the clock shows `until`; the acceptance rates."""
         rates = []
         for iterations in STAGES:
+            if time.perf_counter() > until:
+                break
             self._tuning.restart()
             seen = []
             for _ in range(iterations):
                 rates.append(self.step(tune=True))
                 seen.append(self.rows)
             self._tuning.settle()
-            self._whiten(self.rows, _spread(np.array(seen[len(seen) // 2 :])))
+            self._whiten(self.rows, _spread(np.array(seen[len(seen) // 2 :]), self._whitening))
         return rates
 
     def step(self, tune: bool = False) -> float:
@@ -197,16 +201,20 @@ def _van_der_corput(number: int) -> float:
     return found
 
 
-def _spread(rows: np.ndarray) -> Whitening:
-    """Centre and covariance of draws (iterations, chains, dim), drawn towards its diagonal where they are few."""
+def _spread(rows: np.ndarray, last: Whitening) -> Whitening:
+    """Centre and covariance of draws (iterations, chains, dim), drawn towards those of the last coordinates.
+
+    In these, correlations are shrunk where draws are few, and left out where dimensions are many.
+    """
     flat = rows.reshape(-1, rows.shape[2])
-    centre, sd = flat.mean(axis=0), flat.std(axis=0) + 1e-12
+    placed = np.linalg.solve(last.factor, (flat - last.centre).T).T
+    centre, sd = flat.mean(axis=0), placed.std(axis=0) + 1e-12
     dim = len(centre)
     if dim > DENSE:
-        return Whitening(centre, np.diag(sd))
+        return Whitening(centre, last.factor * sd)
     share = dim / (dim + 0.2 * len(flat))
-    correlation = (1.0 - share) * np.corrcoef(flat.T).reshape(dim, dim) + share * np.eye(dim)
-    return Whitening(centre, sd[:, None] * np.linalg.cholesky(correlation))
+    correlation = (1.0 - share) * np.corrcoef(placed.T).reshape(dim, dim) + share * np.eye(dim)
+    return Whitening(centre, last.factor @ (sd[:, None] * np.linalg.cholesky(correlation)))
 
 
 def run_chains(
@@ -217,13 +225,15 @@ def run_chains(
     rng: np.random.Generator,
     budget: int,
     enough: float,
+    until: float = math.inf,
 ) -> Chains:
     """`TOGETHER` chains from each row of `start` (starts, dim), until they agree and are worth `enough` draws.
 
-    They stop too once `budget` batches of gradients are spent, though never before one block of draws.
+    They stop too once `budget` batches of gradients are spent or the clock (`time.perf_counter`) shows `until`, though
+    never before one block of draws.
     """
     sampler = Sampler(density, gradient, np.repeat(start, TOGETHER, axis=0), whitening, rng)
-    sampler.warm_up()
+    sampler.warm_up(until)
     kept: list[np.ndarray] = []
     rates: list[float] = []
     while True:
@@ -231,15 +241,8 @@ def run_chains(
             rates.append(sampler.step())
             kept.append(sampler.rows)
         rows = np.array(kept)
-        rhat, effective = _worst(rows, len(start))
-        done = rhat <= AGREE and effective >= enough
-        if done or sampler.evaluations >= budget or len(kept) >= MOST_ITERATIONS:
+        spent = sampler.evaluations >= budget or len(kept) >= MOST_ITERATIONS or time.perf_counter() > until
+        rhat = worst_rhat(rows, len(start))
+        effective = worst_effective(rows) if spent or rhat <= AGREE else 0.0
+        if spent or effective >= enough:
             return Chains(rows, rhat, effective, float(np.mean(rates)), sampler.evaluations)
-
-
-def _worst(rows: np.ndarray, groups: int) -> tuple[float, float]:
-    """The largest R-hat and the smallest effective number, of the coordinates and of their squared deviations."""
-    squares = (rows - rows.mean(axis=(0, 1))) ** 2
-    rhat = max(float(nested_rhat(part, groups).max()) for part in (rows, squares))
-    effective = min(float(effective_draws(part).min()) for part in (rows, squares))
-    return rhat, effective

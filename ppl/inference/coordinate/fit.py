@@ -12,6 +12,7 @@ from ppl.compiler.conjugacy import Conjugacy, find_conjugacy
 from ppl.errors import InferenceError
 from ppl.inference.coordinate.ascent import CoordinateAscent, Family, TooCoupled
 from ppl.inference.coordinate.outcome import Ascent, outcome
+from ppl.inference.coordinate.response import factor_corrections
 from ppl.inference.methods import Task
 from ppl.inference.outcome import Outcome
 from ppl.inference.progress import Progress
@@ -72,7 +73,8 @@ def cavi(task: Task) -> Outcome:
     conjugacy = find_conjugacy(task.plan)
     ascent = coordinate_ascent(conjugacy, task, rng)
     found = ascend(ascent, rng, options, task.bar)
-    return outcome(task, conjugacy, found, rng, "cavi")
+    reached = outcome(task, conjugacy, found, rng, "cavi")
+    return replace(reached, corrections=factor_corrections(task, reached, rng))
 
 
 def coordinate_ascent(

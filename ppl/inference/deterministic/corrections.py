@@ -19,37 +19,44 @@ LEAST = 0.05
 
 
 def corrections(target: Target, response: LinearResponse) -> tuple[Correction, ...]:
-    """One for each element of every latent, in the latent's own units: both sds by the delta method at the mean.
+    """One for each element of every latent and of every deterministic quantity, those of the predict block too, in its
+    own units: both sds by the delta method at the mean.
 
-    The neighbour is the other element with the strongest correlation. Nothing where linear response is not sound.
+    The neighbour is the other latent element with the strongest correlation. Nothing where linear response is not
+    sound.
     """
     if not response.sound:
         return ()
-    names, slopes = _slopes(target, response)
+    names, slopes, latents = _slopes(target, response)
     raw = np.sqrt(np.sum((slopes * response.raw_sd) ** 2, axis=1))
-    covariance = slopes @ response.covariance @ slopes.T
-    corrected = np.sqrt(np.diag(covariance))
+    spread = slopes @ response.covariance
+    corrected = np.sqrt(np.sum(spread * slopes, axis=1))
     with np.errstate(invalid="ignore", divide="ignore"):
-        correlation = np.nan_to_num(covariance / np.outer(corrected, corrected))
+        correlation = spread @ slopes[:latents].T / np.outer(corrected, corrected[:latents])
+    correlation = np.nan_to_num(correlation)
     np.fill_diagonal(correlation, 0.0)
     strongest = np.abs(correlation).argmax(axis=1)
     return tuple(
-        Correction(name, float(raw[k]), float(corrected[k]), *_neighbour(names[j], float(correlation[k, j])))
+        Correction(name, float(raw[k]), float(corrected[k]), *neighbour(names[j], float(correlation[k, j])))
         for k, (name, j) in enumerate(zip(names, strongest, strict=True))
     )
 
 
-def _neighbour(name: str, correlation: float) -> tuple[str, float]:
+def neighbour(name: str, correlation: float) -> tuple[str, float]:
+    """What a correction names: nothing where the correlation is weak."""
     return (name, correlation) if abs(correlation) >= LEAST else ("", 0.0)
 
 
-def _slopes(target: Target, response: LinearResponse) -> tuple[list[str], np.ndarray]:
-    """Names of the latents' elements, and the derivatives of their values at the mean: (elements, dim)."""
+def _slopes(target: Target, response: LinearResponse) -> tuple[list[str], np.ndarray, int]:
+    """Names of elements, the derivatives of their values at the mean (elements, dim), and how many are latents': the
+    first ones.
+    """
     step = STEP * np.sqrt(np.diag(response.covariance))
     rows = response.mean + np.concatenate([np.diag(step), -np.diag(step)])
+    values = target.values(rows)
     names, parts = [], []
-    for name, values in target.values(rows).items():
-        names += [f"{name}[{', '.join(map(str, i))}]" if i else name for i in np.ndindex(*values.shape[1:])]
-        flat = values.reshape(2, target.dim, -1)
+    for name, value in {**values, **target.quantities(values)}.items():
+        names += [f"{name}[{', '.join(map(str, i))}]" if i else name for i in np.ndindex(*value.shape[1:])]
+        flat = value.reshape(2, target.dim, -1)
         parts.append(((flat[0] - flat[1]) / (2.0 * step[:, None])).T)
-    return names, np.concatenate(parts)
+    return names, np.concatenate(parts), sum(len(part) for part in parts[: len(values)])

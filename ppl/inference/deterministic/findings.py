@@ -8,6 +8,8 @@ from ppl.guides import Guide
 from ppl.inference.deterministic.gaussian import GaussianFit
 from ppl.inference.deterministic.mean_field import LinearResponse
 from ppl.inference.deterministic.mode import Mode
+from ppl.inference.deterministic.multistart import switched
+from ppl.inference.target import Target
 
 NARROW, FAR_TOO_NARROW = 1.1, 5.0
 """Linear-response sds against those of mean field: from where on it is a problem, and a fault."""
@@ -45,11 +47,26 @@ def gaussian_problems(fit: GaussianFit) -> tuple[str, ...]:
     return problems
 
 
-def mode_notes(fit: GaussianFit) -> tuple[str, ...]:
-    shares = [f"{share:.2f}" for share in fit.shares if share >= FELT]
-    if len(shares) < 2:
-        return ()
-    return (f"{len(shares)} separate modes were found, with weights {', '.join(shares)}; there may be more",)
+def conditional_modes(count: int) -> tuple[str, ...]:
+    """The problem of a conditional guide whose rest has several modes at the mode of the hyperparameters."""
+    found = f"given the hyperparameters the others have {count} separate modes, and this guide follows one of them"
+    return (found,) if count > 1 else ()
+
+
+def mode_findings(fit: GaussianFit, target: Target) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Problems and notes about separate modes: how many were seen and what they weigh, and whether they are one but for
+    the order of elements, which is a problem where some orders are missing.
+    """
+    felt = [(mode, share) for mode, share in zip(fit.modes, fit.shares, strict=True) if share >= FELT]
+    if len(felt) < 2:
+        return (), ()
+    modes, shares = [mode for mode, _ in felt], [f"{share:.2f}" for _, share in felt]
+    seen = f"{len(shares)} separate modes were found, with weights {', '.join(shares)}; there may be more"
+    switching = switched(modes, target.values(np.array([mode.vector for mode in modes])))
+    if switching is None:
+        return (), (seen,)
+    complete = switching.found == switching.orders
+    return (() if complete else (str(switching),)), ((seen, str(switching)) if complete else (seen,))
 
 
 def too_narrow(guide: Guide, response: LinearResponse) -> tuple[float, str]:

@@ -9,14 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ppl.inference.deterministic.mean_field import (
-    LinearResponse,
-    Whitening,
-    fit_mean_field,
-    paired_draws,
-    whiten,
-)
-from ppl.inference.deterministic.mode import Mode, find_mode
+from ppl.inference.deterministic.fixed_draws import Whitening
+from ppl.inference.deterministic.mean_field import LinearResponse, fit_mean_field, paired_draws, whiten
+from ppl.inference.deterministic.mode import Mode
+from ppl.inference.deterministic.multistart import find_modes
 from ppl.inference.deterministic.parameterisation import Learned
 from ppl.inference.importance.sampling import Mixture, Proposal, Weighted, adapt, nearest_mode, weigh
 from ppl.inference.improper import boundless
@@ -30,20 +26,18 @@ SECONDS_A_ROUND = 0.4
 MOST_DRAWS, FEWEST_DRAWS = 20_000, 4_000
 
 
-SEPARATION, FAINT = 4.0, 12.0
-"""Modes further apart than this many sds are separate; one this many nats below the best is ignored."""
-
-
 @dataclass(frozen=True)
 class GaussianFit:
     """A whitened mean field with its linear response, and the importance sample that corrects it.
 
-    `modes` are the separate modes found, the best first; `shares` their weights in the posterior. Where there are
-    `faults` the posterior is improper, and only the curvature at the first mode was looked at.
+    `modes` are the separate modes found, the best first; `shares` their weights in the posterior, `proposals` a
+    Gaussian for each, the fitted one for the first. Where there are `faults` the posterior is improper, and only the
+    curvature at the first mode was looked at.
     """
 
     modes: tuple[Mode, ...]
     shares: tuple[float, ...]
+    proposals: tuple[Proposal, ...]
     response: LinearResponse
     gaussian: Proposal
     plain: Weighted
@@ -59,13 +53,13 @@ def fit_gaussian(
     Mean field begins at the best mode, and at a `learned` mean field too where there is one.
     """
     bar.say("finding modes")
-    modes = separate_modes([find_mode(target, start) for start in starts])
+    modes = find_modes(target, starts, rng)
     faults = boundless(target, modes[0])
     if faults:
         response = curvature_alone(modes[0])
         gaussian = Proposal(response.mean, _factor(response, modes[0]))
         plain = weigh(target.log_density, gaussian, rng, FEWEST_DRAWS)
-        return GaussianFit(tuple(modes[:1]), (1.0,), response, gaussian, plain, plain, faults)
+        return GaussianFit(tuple(modes[:1]), (1.0,), (gaussian,), response, gaussian, plain, plain, faults)
     bar.say("mean field")
     response = respond(target, modes[0].whitening, rng)
     if learned is not None:
@@ -84,7 +78,7 @@ def fit_gaussian(
         weighted, _ = adapt(target.log_density, gaussian, rng, rounds=5, draws=draws, begun=plain)
     owner = nearest_mode(weighted.rows, proposals)
     shares = [float(np.exp(weighted.log_weights)[owner == k].sum()) for k in range(len(modes))]
-    return GaussianFit(tuple(modes), tuple(shares), response, gaussian, plain, weighted)
+    return GaussianFit(tuple(modes), tuple(shares), tuple(proposals), response, gaussian, plain, weighted)
 
 
 def curvature_alone(mode: Mode) -> LinearResponse:
@@ -98,7 +92,7 @@ def curvature_alone(mode: Mode) -> LinearResponse:
 def respond(target: Target, whitening: Whitening, rng: np.random.Generator) -> LinearResponse:
     """Mean field in the whitened coordinates; more draws where the first few leave the mean uncertain."""
     for pairs in PAIRS:
-        response = fit_mean_field(target.value_and_gradient, target.hessians, whitening, rng, pairs)
+        response = fit_mean_field(target, whitening, rng, pairs)
         if response.sound and response.mean_error < 0.05:
             break
     return response
@@ -116,30 +110,8 @@ def _bound(response: LinearResponse) -> float:
     return response.elbo if response.sound and np.isfinite(response.elbo) else -np.inf
 
 
-def separate_modes(found: list[Mode]) -> list[Mode]:
-    """One mode from each cluster, by Laplace evidence, without those that carry no weight; never none."""
-    ranked = sorted(found, key=lambda mode: (not mode.found, -_rank(mode)))
-    kept: list[Mode] = []
-    for mode in ranked:
-        if kept and (not mode.found or _rank(mode) < _rank(kept[0]) - FAINT):
-            continue
-        if all(_distance(mode, other) > SEPARATION for other in kept):
-            kept.append(mode)
-    return kept
-
-
-def _distance(one: Mode, other: Mode) -> float:
-    """Between two modes, in sds of whichever is wider in that direction."""
-    move = one.vector - other.vector
-    return min(float(np.linalg.norm(np.linalg.solve(m.whitening.factor, move))) for m in (one, other))
-
-
 def _lower(factor: np.ndarray) -> np.ndarray:
     return np.linalg.cholesky(factor @ factor.T)
-
-
-def _rank(mode: Mode) -> float:
-    return mode.evidence if np.isfinite(mode.evidence) else -np.inf
 
 
 def _factor(response: LinearResponse, mode: Mode) -> np.ndarray:

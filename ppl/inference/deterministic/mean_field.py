@@ -6,23 +6,21 @@ and their standardisation are ours: they make the fit exact on any Gaussian.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-Rows = np.ndarray
+from ppl.inference.deterministic.fixed_draws import ENOUGH, Curved, FixedDraws, Rows, Whitening
+
+NEWTON_STEPS = 2
+"""With the whole Hessian, after L-BFGS, where the decrement asks for them."""
 
 
-@dataclass(frozen=True)
-class Whitening:
-    """Coordinates `v` in which a target is near a standard normal: `u = centre + factor v`."""
+class Dense(Curved, Protocol):
+    """A log density whose whole Hessians are affordable."""
 
-    centre: np.ndarray
-    factor: np.ndarray
-
-    def rows(self, v: Rows) -> Rows:
-        return self.centre + v @ self.factor.T
+    def hessians(self, rows: Rows, step: np.ndarray) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -67,77 +65,80 @@ def paired_draws(rng: np.random.Generator, pairs: int, dim: int) -> np.ndarray:
     return draws / np.sqrt(np.mean(draws**2, axis=0))
 
 
-def fit_mean_field(
-    value_and_gradient: Callable[[Rows], tuple[np.ndarray, Rows]],
-    hessians: Callable[[Rows, np.ndarray], np.ndarray],
-    whitening: Whitening,
-    rng: np.random.Generator,
-    pairs: int,
-) -> LinearResponse:
-    """Mean field by L-BFGS on fixed draws, then the linear-response covariance from the objective's Hessian."""
-    from scipy.optimize import minimize
+def fit_mean_field(target: Dense, whitening: Whitening, rng: np.random.Generator, pairs: int) -> LinearResponse:
+    """Mean field by L-BFGS on fixed draws, then the linear-response covariance from the objective's Hessian.
 
+    Where the Newton decrement says that L-BFGS has stopped short, Newton's method goes on.
+    """
     dim = len(whitening.centre)
-    noise = paired_draws(rng, pairs, dim)
-    history: list[float] = []
-
-    def objective(eta: np.ndarray) -> tuple[float, np.ndarray]:
-        loc, scale = eta[:dim], np.exp(np.minimum(eta[dim:], 10.0))
-        values, gradients = value_and_gradient(whitening.rows(loc + scale * noise))
-        gradients = gradients @ whitening.factor
-        if not np.all(np.isfinite(values)) or not np.all(np.isfinite(gradients)):
-            return np.inf, np.zeros_like(eta)
-        history.append(float(values.mean() + eta[dim:].sum()))
-        down = np.concatenate([gradients.mean(axis=0), 1.0 + np.mean(gradients * scale * noise, axis=0)])
-        return -history[-1], -down
-
-    start = np.zeros(2 * dim)
-    while not np.isfinite(objective(start)[0]) and start[-1] > -8.0:
-        start[dim:] -= 1.0
-    found = minimize(
-        objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-10, "gtol": 1e-5}
-    )
-    loc, scale = found.x[:dim], np.exp(found.x[dim:])
-    covariance, error, sound = _linear_response(value_and_gradient, hessians, whitening, noise, loc, scale)
+    objective = FixedDraws(target, whitening, paired_draws(rng, pairs, dim))
+    eta = climbed(objective, objective.begin(), 1e-5)
+    response = _linear_response(target, objective, eta)
+    for _ in range(NEWTON_STEPS):
+        if (
+            not response.sound
+            or response.decrement < ENOUGH
+            or not objective(eta + response.step)[0] < objective(eta)[0]
+        ):
+            break
+        eta = eta + response.step
+        response = _linear_response(target, objective, eta)
+    scale = np.exp(eta[dim:])
     factor = whitening.factor
     return LinearResponse(
-        mean=whitening.rows(loc[None])[0],
-        covariance=factor @ covariance @ factor.T,
-        raw_sd=np.sqrt(np.diag(factor @ np.diag(scale**2) @ factor.T)),
-        mean_error=error,
-        sound=sound,
-        elbo=-float(found.fun) + 0.5 * dim * np.log(2 * np.pi * np.e) + float(np.linalg.slogdet(factor)[1]),
-        history=np.array(history),
+        mean=whitening.rows(eta[None, :dim])[0],
+        covariance=factor @ response.covariance @ factor.T,
+        raw_sd=whitening.sd(scale),
+        mean_error=response.error,
+        sound=response.sound,
+        elbo=-objective(eta)[0] + 0.5 * dim * np.log(2 * np.pi * np.e) + whitening.log_det,
+        history=np.array(objective.history),
     )
 
 
-def _linear_response(
-    value_and_gradient: Callable[[Rows], tuple[np.ndarray, Rows]],
-    hessians: Callable[[Rows, np.ndarray], np.ndarray],
-    whitening: Whitening,
-    noise: np.ndarray,
-    loc: np.ndarray,
-    scale: np.ndarray,
-) -> tuple[np.ndarray, float, bool]:
-    """Covariance of v by linear response, the Monte Carlo error of its mean in sds, and whether it is sound."""
-    dim, factor = len(loc), whitening.factor
-    rows = whitening.rows(loc + scale * noise)
-    step = 1e-3 * np.sqrt(np.sum((factor * scale) ** 2, axis=1))
-    curvature = factor.T @ hessians(rows, step) @ factor
-    gradients = value_and_gradient(rows)[1] @ factor
-    jitter = scale * noise
+def climbed(objective: FixedDraws, start: np.ndarray, smallest: float) -> np.ndarray:
+    """Up the ELBO by L-BFGS until no element of the gradient is above `smallest`, or rounding ends it."""
+    from scipy.optimize import minimize
+
+    found: np.ndarray = minimize(
+        objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-10, "gtol": smallest}
+    ).x
+    return found
+
+
+@dataclass(frozen=True)
+class _Response:
+    """Covariance of v by linear response, the Monte Carlo error of its mean in sds, whether both are sound, and half
+    the Newton decrement of the `step` to the optimum.
+    """
+
+    covariance: np.ndarray
+    error: float
+    sound: bool
+    decrement: float
+    step: np.ndarray
+
+
+def _linear_response(target: Dense, objective: FixedDraws, eta: np.ndarray) -> _Response:
+    whitening, dim, draws = objective.whitening, objective.dim, len(objective.noise)
+    scale, factor = np.exp(eta[dim:]), whitening.factor
+    rows, jitter = objective.at(eta)
+    curvature = factor.T @ target.hessians(rows, 1e-3 * whitening.sd(scale)) @ factor
+    gradients = whitening.pull(target.value_and_gradient(rows)[1])
     mean_mean = -curvature.mean(axis=0)
-    mean_scale = -np.einsum("nij,nj->ij", curvature, jitter) / len(noise)
-    scale_scale = -np.einsum("ni,nij,nj->ij", jitter, curvature, jitter) / len(noise)
+    mean_scale = -np.einsum("nij,nj->ij", curvature, jitter) / draws
+    scale_scale = -np.einsum("ni,nij,nj->ij", jitter, curvature, jitter) / draws
     scale_scale -= np.diag(np.mean(gradients * jitter, axis=0))
     full = np.block([[mean_mean, mean_scale], [mean_scale.T, scale_scale]])
     values = np.linalg.eigvalsh(full) if np.all(np.isfinite(full)) else np.array([-1.0, 1.0])
     if values[0] <= 1e-8 * values[-1]:
-        return np.diag(scale**2), np.inf, False
+        return _Response(np.diag(scale**2), np.inf, False, np.inf, np.zeros(2 * dim))
     inverse = np.linalg.inv(full)
     covariance = inverse[:dim, :dim]
-    scores = np.concatenate([gradients, 1.0 + gradients * jitter], axis=1)
-    pairs = 0.5 * (scores[: len(noise) // 2] + scores[len(noise) // 2 :])
+    scores = objective.scores(gradients, jitter)
+    slope = scores.mean(axis=0)
+    pairs = 0.5 * (scores[: draws // 2] + scores[draws // 2 :])
     sandwich = inverse @ np.cov(pairs.T, ddof=1) @ inverse / len(pairs)
     error = np.sqrt(np.diag(sandwich)[:dim] / np.diag(covariance))
-    return covariance, float(error.max()), True
+    step = inverse @ slope
+    return _Response(covariance, float(error.max()), True, 0.5 * float(slope @ step), step)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ppl.inference.deterministic.mean_field import Whitening, whiten
+from ppl.inference.deterministic.fixed_draws import Whitening
+from ppl.inference.deterministic.mean_field import whiten
 from ppl.inference.target import Target
 
 _FAR = 1e6

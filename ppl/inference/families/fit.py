@@ -5,33 +5,37 @@ A family without a way of its own is begun at the deterministic Gaussian and opt
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ppl.compiler.parameterise import adaptable
-from ppl.guides import GUIDES, Guide, Noise
+from ppl.guides import Guide, Noise
 from ppl.guides.base import GaussianGuide
 from ppl.guides.derived import GAUSSIAN
 from ppl.guides.low_rank import LowRank
-from ppl.inference.deterministic.gaussian import affordable_draws, fit_gaussian, separate_modes
-from ppl.inference.deterministic.mode import Mode, find_mode
+from ppl.inference.deterministic.gaussian import affordable_draws, fit_gaussian
+from ppl.inference.deterministic.mode import Mode
+from ppl.inference.deterministic.multistart import find_modes
 from ppl.inference.families.independent import Independent, fit_independent
 from ppl.inference.families.mixture import fit_mixture, missed_modes, modal, worthwhile
 from ppl.inference.families.natural_gradient import fit_structured
 from ppl.inference.families.point import point
 from ppl.inference.families.sample import Fitted, family_sample, judged, with_tails
 from ppl.inference.families.score_matching import fit_score_matching
+from ppl.inference.families.wide import wide_mean_field
+from ppl.inference.importance.psis import threshold
 from ppl.inference.importance.sampling import Proposal
 from ppl.inference.improper import boundless
 from ppl.inference.methods import MANY, STARTS, Method, Task, full_gaussian, mean_field
 from ppl.inference.outcome import Outcome
 from ppl.inference.start import finite_starts, varied_starts
-from ppl.inference.stochastic.descent import minimise
+from ppl.inference.stochastic.descent import Descent, NoCheckpoints, minimise
 from ppl.inference.stochastic.objective import StochasticObjective
 from ppl.inference.stochastic.options import StochasticOptions
+from ppl.inference.stochastic.stages import Run
 from ppl.inference.target import Target
 from ppl.objectives import OBJECTIVES
 from ppl.runtime import Executor
@@ -39,6 +43,10 @@ from ppl.runtime import Executor
 ADAM = StochasticOptions(steps=10_000, gradient_draws=32, rate=0.01, window=250, objective="stl")
 FLAT = 1e-2
 """A slope in nats, for a step of one sd, that has vanished where rounding ends a search."""
+DENSE_LIMIT = 1500
+"""Unknowns up to which mean field looks at whole Hessians."""
+TAIL_DRAWS = 8000
+"""Draws that tails are fitted to, at most."""
 PAIRS = (64, 256)
 """Of fixed draws: the first that the family can work with, and then once more with the last."""
 
@@ -61,7 +69,7 @@ def _independent(task: Task, target: Target, rng: np.random.Generator) -> Indepe
 
 def _modes(task: Task, target: Target, rng: np.random.Generator) -> list[Mode]:
     task.bar.say("finding modes")
-    return separate_modes([find_mode(target, start) for start in _starts(task, target, rng)])
+    return find_modes(target, _starts(task, target, rng), rng)
 
 
 def _weighed(
@@ -167,6 +175,17 @@ def _descend(
     return start + scale * found.x, bool(found.success or np.abs(found.jac).max() < FLAT)
 
 
+@dataclass(frozen=True)
+class _Until(NoCheckpoints):
+    """Ends a run once the clock (`time.perf_counter`) shows a time."""
+
+    time: float
+
+    def keep(self, run: Run, descent: Descent, force: bool = False) -> None:
+        if time.perf_counter() > self.time and not run.stopped:
+            run.stopped = f"the time allowed was spent after {run.step} steps"
+
+
 def by_adam(task: Task) -> Outcome:
     """From the deterministic Gaussian on by Adam, sticking the landing."""
     target, rng = _prepared(task)
@@ -179,10 +198,10 @@ def by_adam(task: Task) -> Outcome:
     task.bar.say(family.name.replace("_", " "))
     objective = _objective(task, "stl")
     packed = task.guide.parameters.pack({GAUSSIAN: start})
-    found = minimise(objective, task.guide, packed, rng, ADAM, task.bar)
+    found = minimise(objective, task.guide, packed, rng, ADAM, task.bar, _Until(task.until))
     target.evaluations += ADAM.gradient_draws * len(found.history)
     parameters = task.guide.parameters.unpack(np, found.parameters)[GAUSSIAN]
-    parameters = with_tails(target, task.backend, parameters, rng, affordable_draws(target))
+    parameters = with_tails(target, task.backend, parameters, rng, min(affordable_draws(target), TAIL_DRAWS))
     fitted = Fitted(
         parameters, "stochastic gradients", found.history, found.converged, found.stopped, faults=gaussian.faults
     )  # fmt: skip
@@ -192,13 +211,15 @@ def by_adam(task: Task) -> Outcome:
 def full_rank(task: Task) -> Outcome:
     """The deterministic Gaussian; where its linear response refuses, score matching too, and the better one.
 
-    Where unknown scales may have taken the joint mode into a spike, that it runs off says nothing yet.
+    Where unknown scales may have taken the joint mode into a spike, that it runs off says nothing yet; weights that can
+    be relied on overrule it.
     """
     first = full_gaussian(task)
     if first.converged or (first.faults and not adaptable(task.plan)):
         return first
     second = score_matching(replace(task, previous=(*task.previous, first)))
-    return second if second.converged and not second.khat > first.khat else first
+    reliable = second.khat < threshold(len(second.ratios)) or not first.faults
+    return second if second.converged and reliable and not second.khat > first.khat else first
 
 
 def score_matching(task: Task) -> Outcome:
@@ -246,14 +267,14 @@ def mixture(task: Task) -> Outcome:
         problems=problems if left > 0 else (),
         notes=(f"{count} separate mode{'s' * (count != 1)} found; weights of the components {shares}",),
     )
-    return judged(task, target, fitted, found.sample)
+    return judged(task, target, fitted, found.sample, found.bounds)
 
 
 def independent(task: Task) -> Outcome:
     """Mean field; with blocks of their own for groups, over fixed draws."""
     family = task.guide.gaussian
     if isinstance(family, GaussianGuide) and family.independent:
-        return mean_field(task)
+        return mean_field(task) if task.guide.layout.size <= DENSE_LIMIT else wide_mean_field(task)
     return fixed_draws(task)
 
 
@@ -272,9 +293,3 @@ FITS: Mapping[str, Method] = {
 def fit_of(guide: str) -> Method:
     """The way of that family."""
     return FITS.get(guide, by_adam)
-
-
-def family_options(guide: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The options of the family among all, which are taken out."""
-    own = GUIDES[guide].options if guide in GUIDES else {}
-    return {name: options.pop(name) for name in list(options) if name in own}

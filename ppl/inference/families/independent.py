@@ -47,10 +47,8 @@ class Independent:
 
     def _curved(self, target: Target, rows: np.ndarray, vector: np.ndarray) -> np.ndarray:
         """Minus the mean Hessian in units of the sds, times a vector."""
-        step = 1e-3 / max(float(np.linalg.norm(vector)), 1e-300) * np.sqrt(len(vector))
-        move = step * self.sd * vector.ravel()
-        change = target.gradient(rows + move) - target.gradient(rows - move)
-        return -self.sd * change.mean(axis=0) / (2.0 * step)
+        moves = (self.sd * vector.ravel())[None, None]
+        return -self.sd * target.curved(rows, moves, 1e-3 * self.sd)[0].mean(axis=0)
 
 
 def fit_independent(target: Target, start: np.ndarray, rng: np.random.Generator) -> Independent:

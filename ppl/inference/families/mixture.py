@@ -7,32 +7,38 @@ the posterior, not the reverse, so that no mode is left out that a draw has reac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ppl.guides.mixture import GaussianMixture
 from ppl.inference.deterministic.mode import Mode
-from ppl.inference.importance.sampling import Mixture, Proposal, Weighted, nearest_mode, weigh
+from ppl.inference.importance.sampling import Mixture, Proposal, Weighted, nearest_mode, restricted, weigh
 from ppl.inference.target import Target
 
 ROUNDS, IDLE = 15, 3
 """Rounds at most, and without more effective draws."""
+BOUND_DRAWS = 4000
 TRIED, FAINT = 1000, 12.0
 """Draws that tell what a candidate is worth, and the nats below the best beyond which it is left out."""
 FELT = 0.02
 """A mode that carries less of the posterior than this is not missed."""
+WIDENING, WIDE_DF = 2.0, 3.0
+"""Of the components that look further than the mixture."""
 FAINTEST = 1e-3
 """The least weight of a component."""
 
 
 @dataclass(frozen=True)
 class FittedMixture:
-    """The mixture, the guide's parameters for it, its weighted draws, and its ELBO after each round."""
+    """The mixture, the guide's parameters for it, weighted draws, log p - log q at draws of the mixture alone, and the
+    ELBO after each round.
+    """
 
     mixture: Mixture
     parameters: np.ndarray
     sample: Weighted
+    bounds: np.ndarray
     history: np.ndarray
 
 
@@ -70,35 +76,56 @@ def fit_mixture(target: Target, candidates: list[Proposal], rng: np.random.Gener
     """A component at each of the first candidates; where there are too few of those, several around them."""
     family = target.guide.gaussian
     assert isinstance(family, GaussianMixture)
-    mixture = _first(candidates, family.components, rng)
-    sample = weigh(target.log_density, mixture, rng, draws)
+    mixture, sample, history = population(target, arranged(candidates, family.components, rng), rng, draws)
+    parts = mixture.components
+    parameters = family.pack(np.array(mixture.weights), [p.mean for p in parts], [p.factor for p in parts])
+    return FittedMixture(mixture, parameters, sample, bound_of(target, mixture, rng), history)
+
+
+def population(
+    target: Target, first: Mixture, rng: np.random.Generator, draws: int
+) -> tuple[Mixture, Weighted, np.ndarray]:
+    """Rounds of population Monte Carlo: the mixture whose draws are worth most, those draws, the ELBO of each round.
+
+    Half of the draws are those of wider, heavy-tailed components, which see what the mixture misses.
+    """
+    mixture, sample = first, weigh(target.log_density, widened(first), rng, draws)
     best, history, idle = (mixture, sample), [_bound(sample)], 0
     for _ in range(ROUNDS):
         following = _moved(mixture, sample)
         if following is None:
             break
-        mixture, sample = following, weigh(target.log_density, following, rng, draws)
+        mixture, sample = following, weigh(target.log_density, widened(following), rng, draws)
         history.append(_bound(sample))
         better = (sample.good, sample.effective) > (best[1].good, 1.02 * best[1].effective)
         idle = 0 if better else idle + 1
         best = (mixture, sample) if better else best
         if idle == IDLE:
             break
-    mixture, sample = best
-    parts = mixture.components
-    parameters = family.pack(np.array(mixture.weights), [p.mean for p in parts], [p.factor for p in parts])
-    return FittedMixture(mixture, parameters, sample, np.array(history))
+    return *best, np.array(history)
+
+
+def bound_of(target: Target, mixture: Mixture, rng: np.random.Generator) -> np.ndarray:
+    """log p - log q at draws of a mixture, restricted to where they carry weight: their mean is the ELBO."""
+    return restricted(weigh(target.log_density, mixture, rng, BOUND_DRAWS).log_ratios)
+
+
+def widened(mixture: Mixture) -> Mixture:
+    """Half of it, and half of each component wider and with the tails of a Student-t."""
+    wide = tuple(replace(part, factor=WIDENING * part.factor, df=WIDE_DF) for part in mixture.components)
+    return Mixture((*mixture.components, *wide), tuple(0.5 * weight for weight in mixture.weights) * 2)
 
 
 def _bound(sample: Weighted) -> float:
-    return float(sample.log_ratios.mean())
+    return float(restricted(sample.log_ratios).mean())
 
 
-def _first(candidates: list[Proposal], count: int, rng: np.random.Generator) -> Mixture:
+def arranged(candidates: list[Proposal], count: int, rng: np.random.Generator) -> Mixture:
+    """As many components, in turn at and around the candidates, of equal weights."""
     proposals = list(candidates[:count])
     for place in range(count - len(proposals)):
         one = candidates[place % len(candidates)]
-        proposals.append(Proposal(one.mean + one.factor @ rng.standard_normal(len(one.mean)), one.factor))
+        proposals.append(replace(one, mean=one.mean + one.factor @ rng.standard_normal(len(one.mean))))
     return Mixture(tuple(proposals), (1.0 / count,) * count)
 
 

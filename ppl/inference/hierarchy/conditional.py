@@ -13,7 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from ppl.inference.importance.psis import psis
-from ppl.inference.importance.sampling import DF, Proposal, Weighted, adapt, exact_moments, student_constant
+from ppl.inference.importance.sampling import (
+    DF,
+    AnyProposal,
+    Proposal,
+    Weighted,
+    adapt,
+    exact_moments,
+    student_constant,
+)
 from ppl.inference.sparsity import BorderedFactor, factorise, find_pattern
 from ppl.inference.target import Target
 from ppl.inference.work import GRADIENT
@@ -25,10 +33,16 @@ FEWEST_COPIES, FEWEST_CONDITIONALS = 4, 250
 MANY = 8
 """With more hyperparameters than this, more of their draws and fewer of the rest are made."""
 HEAVY_SHARE = 0.25
+FAINT, DIP = 12.0, 1.0
+"""Nats by which a mode is below the best and can be left out, and by which the density dips between separate ones."""
+EXPLORATIONS = 3
+"""How often the hyperparameters are looked for anew, from a better mode of the rest."""
 SECONDS = 3.0
 NEWTON = 4.0
 """A Newton iteration, with its line search and its factors, against its gradients."""
 _MEMORY = 40_000_000
+EXACT_FROM = 40
+"""Unknowns from which on exact Hessians are worth their staging."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +105,27 @@ class ConditionalTarget:
         """Start later Newton iterations from the conditional mode at this h (dh,)."""
         self._warm = self.at(h[None]).modes[0]
 
+    def explore(self, h: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        """Newton's method from several u (starts, du) at this h (dh,): the separate modes that matter, the best first.
+
+        Later iterations start from the best mode found. Two modes are separate where the density between them dips.
+        """
+        starts = np.concatenate([self._warm[None], starts])
+        here = np.tile(h, (len(starts), 1))
+        u, values, factor = self._newton(here, starts)
+        marginal = values - 0.5 * factor.log_det
+        marginal = np.where(factor.sound & np.isfinite(marginal), marginal, -np.inf)
+        if not np.isfinite(marginal).any():
+            return self._warm[None]
+        order = np.argsort(-marginal)
+        self._warm = u[order[0]]
+        kept = [int(order[0])]
+        for other in order[marginal[order] > marginal[order[0]] - FAINT][1:]:
+            middle = self.target.log_density(self.rows(here[: len(kept)], 0.5 * (u[kept] + u[other])))
+            if np.all(middle < np.minimum(values[kept], values[other]) - DIP):
+                kept.append(int(other))
+        return u[kept]
+
     def _newton(self, h: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, BorderedFactor]:
         """Damped Newton on every row at once; rows that have converged drop out. Modes, log joints, factors.
 
@@ -136,16 +171,27 @@ class ConditionalTarget:
         return best, found
 
     def _factor(self, h: np.ndarray, u: np.ndarray, gradient: np.ndarray) -> BorderedFactor:
-        """Cholesky factors of minus the Hessian in u, by differences of gradients along the pattern's groups.
+        """Cholesky factors of minus the Hessian in u, from its products with the pattern's groups of columns.
 
-        One-sided: the weights are taken against the Gaussian that is used, so its last digits do not matter.
+        Of few unknowns by one-sided differences of gradients, which take no staging: the weights are taken against the
+        Gaussian that is used, so its last digits do not matter.
         """
+        products = self._products(h, u) if len(self.rest) >= EXACT_FROM else None
+        if products is not None:
+            return factorise(self.pattern, products, np.ones_like(u))
         step = 1e-4 * (1.0 + np.abs(u))
         shifts = self.pattern.shifts
         points = (u[:, None] + shifts[None] * step[:, None, :]).reshape(-1, u.shape[1])
         moved = self._gradient(np.repeat(h, len(shifts), axis=0), points).reshape(len(h), len(shifts), -1)
         with np.errstate(invalid="ignore"):
             return factorise(self.pattern, moved - gradient[:, None], step)
+
+    def _products(self, h: np.ndarray, u: np.ndarray) -> np.ndarray | None:
+        """Exact products of the Hessians in u: (rows, groups, du); None where there are none."""
+        groups = np.zeros((self.groups, 1, self.target.dim))
+        groups[:, 0, self.rest] = self.pattern.shifts
+        found = self.target.products(self.rows(h, u), groups)
+        return None if found is None else np.moveaxis(found[:, :, self.rest], 0, 1)
 
 
 def _settled(factor: BorderedFactor, gradient: np.ndarray) -> bool:
@@ -155,12 +201,18 @@ def _settled(factor: BorderedFactor, gradient: np.ndarray) -> bool:
 
 
 @dataclass(frozen=True)
-class ConditionalFit:
-    """Weighted full vectors, and how the hyperparameters fared: `hyper` is the importance sample of q(h) alone."""
+class HyperFit:
+    """q(h): a proposal, the weighted draws of h it was fitted to, and how many of its draws are affordable.
 
-    weighted: Weighted
-    hyper: Weighted
-    mode: np.ndarray
+    `seconds` is about what one conditional Gaussian takes; `modes` (modes, dim) are the separate ones that the rest has
+    at the mode of h, as far as they were looked for.
+    """
+
+    proposal: AnyProposal
+    sample: Weighted
+    count: int
+    seconds: float
+    modes: np.ndarray
 
 
 def hyper_starts(dim: int, rng: np.random.Generator) -> np.ndarray:
@@ -168,15 +220,18 @@ def hyper_starts(dim: int, rng: np.random.Generator) -> np.ndarray:
     return np.concatenate([np.zeros((1, dim)), rng.uniform(-2.0, 2.0, (7, dim))])
 
 
-def fit_conditional(
-    conditional: ConditionalTarget, starts: np.ndarray, rng: np.random.Generator, draws: int
-) -> ConditionalFit:
-    """Fit q(h) to the Laplace marginal, draw h and then some u for each, weigh by the exact joint density."""
-    mode, factor = _hyper_mode(conditional, starts)
-    conditional.recentre(mode)
+def fit_hyper(
+    conditional: ConditionalTarget, rng: np.random.Generator, draws: int, starts: np.ndarray | None = None
+) -> HyperFit:
+    """Fit q(h) to the Laplace marginal by adaptive importance sampling, from its mode on.
+
+    `starts` (starts, dim) are full vectors from which other modes of the rest are looked for.
+    """
+    mode, factor, modes = _best_mode(conditional, rng, starts)
     first = Proposal(mode, factor, DF)
-    count = _affordable(conditional, first, rng, draws // (FEWEST_COPIES if len(mode) <= MANY else 2))
-    hyper, proposal = adapt(
+    seconds = _seconds(conditional, first, rng)
+    count = _affordable(conditional, seconds, draws // (FEWEST_COPIES if len(mode) <= MANY else 2))
+    sample, proposal = adapt(
         conditional.marginal,
         first,
         rng,
@@ -184,17 +239,41 @@ def fit_conditional(
         draws=min(count, 1000 * len(mode)),
         strata=3 if len(mode) <= MANY else 1,
     )
-    copies = 2 * max(1, draws // (2 * count))
-    h = proposal.draw(rng, count)
-    log_q_h = proposal.log_density(h)
+    return HyperFit(proposal, sample, count, seconds, modes)
+
+
+def _best_mode(
+    conditional: ConditionalTarget, rng: np.random.Generator, starts: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The mode of h with its factor, where the rest is at the best of its modes; and all of those: (modes, dim)."""
+    from_here, modes, best = hyper_starts(len(conditional.hyper), rng), np.empty((0, 0)), -np.inf
+    for _ in range(EXPLORATIONS):
+        mode, factor = _hyper_mode(conditional, from_here)
+        conditional.recentre(mode)
+        if starts is None:
+            break
+        found_at = conditional.explore(mode, starts[:, conditional.rest])
+        modes = conditional.rows(np.tile(mode, (len(found_at), 1)), found_at)
+        found = float(conditional.marginal(mode[None])[0])
+        if found < best + DIP:
+            break
+        from_here, best = mode[None], found
+    return mode, factor, modes
+
+
+def fit_conditional(conditional: ConditionalTarget, hyper: HyperFit, rng: np.random.Generator, draws: int) -> Weighted:
+    """Draw h from q(h) and then some u for each, weigh by the exact joint density: weighted full vectors."""
+    copies = 2 * max(1, draws // (2 * hyper.count))
+    h = hyper.proposal.draw(rng, hyper.count)
+    log_q_h = hyper.proposal.log_density(h)
     rows, log_q = _draw_rest(conditional, h, log_q_h, rng, copies)
     ratios = conditional.target.log_density(rows) - log_q
     ratios = np.where(np.isnan(ratios), -np.inf, ratios)
-    return ConditionalFit(_weighted_in_copies(rows, ratios, copies), hyper, mode)
+    return _weighted_in_copies(rows, ratios, copies)
 
 
-def _affordable(conditional: ConditionalTarget, proposal: Proposal, rng: np.random.Generator, most: int) -> int:
-    """How many conditional Gaussians can be found in `SECONDS`: a power of two times the fewest.
+def _seconds(conditional: ConditionalTarget, proposal: Proposal, rng: np.random.Generator) -> float:
+    """What one conditional Gaussian takes, roughly.
 
     Told from the gradients that a few of them take, not by a clock: equal seeds give equal results.
     """
@@ -202,7 +281,12 @@ def _affordable(conditional: ConditionalTarget, proposal: Proposal, rng: np.rand
     before = target.evaluations
     conditional.at(proposal.draw(rng, tries))
     gradients = (target.evaluations - before) / tries
-    possible = SECONDS / (gradients * NEWTON * GRADIENT * target.seconds)
+    return gradients * NEWTON * GRADIENT * target.seconds
+
+
+def _affordable(conditional: ConditionalTarget, seconds: float, most: int) -> int:
+    """How many conditional Gaussians of so many seconds can be found in `SECONDS`: a power of two times the fewest."""
+    possible = SECONDS / seconds
     count = max(FEWEST_CONDITIONALS, 40 * len(conditional.hyper))
     while 2 * count <= min(possible, most):
         count *= 2

@@ -22,7 +22,7 @@ from ppl.inference.stochastic.stages import Run
 from ppl.model.text import model_text
 from ppl.streams.writing import replacing
 
-FORMAT = 1
+FORMAT = 2
 MOST_BYTES = 1 << 26
 """Of an array that are looked at to tell whether data are the same; larger ones by rows in between."""
 _BROKEN = (zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, EOFError)
@@ -55,9 +55,11 @@ class Checkpoints(NoCheckpoints):
         descent.batches.restore([{k: arrays[f"batch {i} {k}"] for k in part} for i, part in enumerate(record["parts"])])
         moments = tuple(arrays[f"moment {i}"] for i in range(record["moments"]))
         state = State(arrays["parameters"], moments, arrays["count"])
-        descent.rehearse(state, len(arrays["history"]))
+        anchor = arrays.get("anchor")
+        descent.rehearse(state, len(arrays["history"]), record["run"]["anchored"])
+        descent.anchor(anchor)
         return Run(
-            state, total=arrays["total"], good=arrays["good"],
+            state, total=arrays["total"], good=arrays["good"], anchor=anchor,
             means=list(arrays["means"]), pieces=list(arrays["pieces"]), mark=arrays["mark"],
             history=arrays["history"].tolist(), **record["run"],
         )  # fmt: skip
@@ -81,7 +83,7 @@ class Checkpoints(NoCheckpoints):
             "moments": len(run.state.moments),
             "run": {
                 n: getattr(run, n)
-                for n in ("rate", "floor", "last", "before", "restarts", "notes", "stopped", "converged")
+                for n in ("rate", "floor", "last", "before", "restarts", "notes", "anchored", "stopped", "converged")
             },
         }
         arrays = {f"moment {i}": moment for i, moment in enumerate(run.state.moments)}
@@ -89,6 +91,7 @@ class Checkpoints(NoCheckpoints):
         arrays |= {"parameters": run.state.parameters, "count": run.state.count, "total": run.total, "good": run.good}
         arrays |= {"means": np.reshape(run.means, (len(run.means), len(run.total))), "history": np.array(run.history)}
         arrays |= {"mark": run.mark, "pieces": np.reshape(run.pieces, (len(run.pieces), -1) if run.pieces else (0, 0))}
+        arrays |= {} if run.anchor is None else {"anchor": run.anchor}
         with replacing(self._path) as file:
             np.savez(file, record=np.array(json.dumps(record, default=_plain)), **arrays)
         self._last = time.monotonic()

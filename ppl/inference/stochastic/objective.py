@@ -15,7 +15,7 @@ from ppl.estimators.score_function import downstream, leave_one_out, surrogate, 
 from ppl.guides import Guide, Noise
 from ppl.model.plan import Plan
 from ppl.numeric import NUMPY
-from ppl.objectives import Objective, Weighting, equal
+from ppl.objectives import Objective, Weighting
 from ppl.runtime import CostValue, Executor, Trace, closed_entropy, guide_costs, model_costs
 
 Array = Any
@@ -41,12 +41,19 @@ class StochasticObjective:
         parts = [name for batch in guide.plan.model.batches if batch.drawn for name in batch.handed_in]
         self._handed_in = [*parts, *handed_in]
         self._scored = {site.name: site.axes for site in guide.plan.scored}
+        if objective.closed:
+            executor.prepare(guide)
         self._differentiated = backend.value_and_grad(self._loss)
 
     @property
     def weighs(self) -> bool:
         """Whether draws count by weights that depend on the parameters."""
         return self._objective.weigh is not None
+
+    @property
+    def noiseless(self) -> bool:
+        """Whether the objective of the data at hand is the same whatever the draws."""
+        return self._objective.closed and not self._guide.drawn
 
     @property
     def baselines(self) -> int:
@@ -92,29 +99,33 @@ class StochasticObjective:
 
     def value_and_grad(self, parameters: np.ndarray, noise: Noise) -> tuple[float, np.ndarray]:
         """The loss and its gradient in the parameters, at this noise."""
-        weighting = equal(noise.draws)
-        if self._objective.weigh is not None:
-            weighting = self._objective.weigh(self.log_weights(parameters, noise))
-        weights = (weighting.model, weighting.guide, weighting.path, weighting.score)
-        given = [part for part in weights if part is not None]
-        loss, gradient = self._differentiated(
-            parameters, noise.normal, *noise.factors.values(), *noise.batch.values(), *given
+        arrays = (noise.normal, *noise.factors.values(), *noise.batch.values())
+        if self._objective.weigh is None:
+            return self._differentiated(parameters, *arrays)
+        weighting = self._objective.weigh(self.log_weights(parameters, noise))
+        _, gradient = self._differentiated(
+            parameters, *arrays, weighting.model, weighting.guide, weighting.path, weighting.score
         )
-        return (loss if weighting.value is None else -weighting.value), gradient
+        return -weighting.value, gradient
 
-    def descent(self, update: Callable[..., Any]) -> Callable[..., Any] | None:
-        """Many steps in one call (see `Backend.descent`), on the arrays that `stacked` gives.
+    def central(self, batch: Mapping[str, np.ndarray]) -> Noise:
+        """No noise: one draw at the centre of a guide without factors, for this part of the data."""
+        gaussian, size = self._guide.gaussian, self._guide.layout.size
+        return Noise(np.zeros((1, gaussian.noise_size(size))), {}, batch)
+
+    def descent(self, update: Callable[..., Any], lines: bool = False) -> Callable[..., Any] | None:
+        """Many steps in one call (see `Backend.descent`), on the arrays that `stacked` gives; with `lines` on those of
+        one `Line` a step before them.
 
         None where the backend has no such thing, or the draws or their weights depend on the parameters.
         """
         if self._objective.weigh is not None or not self._guide.free:
             return None
 
-        def loss(parameters: Array, normal: Array, *arrays: Array) -> Array:
-            weighting = equal(normal.shape[0])
-            return self._loss(parameters, normal, *arrays, weighting.model, weighting.guide)
+        def corrected(parameters: Array, constant: Array, slope: Array, *arrays: Array) -> Array:
+            return self._loss(parameters, *arrays) + constant + self._executor.xp.sum(slope * parameters)
 
-        return self._backend.descent(loss, update)
+        return self._backend.descent(corrected if lines else self._loss, update)
 
     def stacked(self, noises: Sequence[Noise]) -> list[np.ndarray]:
         """The noise of several steps, the steps in front."""
@@ -125,10 +136,11 @@ class StochasticObjective:
         names = self._handed_in
         own, rest = arrays[: len(self._guide.factors)], arrays[len(self._guide.factors) :]
         noise = Noise(normal, dict(zip(self._guide.factors, own, strict=True)), dict(zip(names, rest, strict=False)))
-        weighting = self._weighting(rest[len(names) :])
+        weighting = Weighting(*rest[len(names) :]) if self._objective.weigh else None
+        path = None if weighting is None else weighting.path
         size = self._guide.parameters.size
         trace = self._executor.trace(
-            self._guide, parameters[:size], noise, weighting.path, self._objective.held, self._objective.closed
+            self._guide, parameters[:size], noise, path, self._objective.held, self._objective.closed
         )
         total, costs = self._total(trace, weighting)
         if self._scored:
@@ -139,21 +151,23 @@ class StochasticObjective:
             total = total + score - self._executor.xp.stop_gradient(score)
         return -total
 
-    def _weighting(self, arrays: Sequence[Array]) -> Weighting:
-        """The weights handed in, in the order of `Weighting`; the last two where the objective has them."""
-        return Weighting(*arrays[:2], *(arrays[2:4] if self._objective.weigh else ()))
-
-    def _total(self, trace: Trace, weighting: Weighting) -> tuple[Array, list[CostValue]]:
-        """The weighed sum of log densities, and the costs (those of the guide with their sign) for scored sites."""
+    def _total(self, trace: Trace, weighting: Weighting | None) -> tuple[Array, list[CostValue]]:
+        """The sum of log densities, weighed or averaged over draws, and the costs (those of the guide with their sign)
+        for scored sites.
+        """
         xp, plan, closed = self._executor.xp, self._guide.plan, self._objective.closed
         model = model_costs(plan, trace)
         guide = [self._held(cost) for cost in guide_costs(plan, trace, closed)]
-        total = sum(xp.sum(weighting.model * cost.per_draw(xp)) for cost in model)
-        total = total + sum(xp.sum(weighting.guide * cost.per_draw(xp)) for cost in guide)
+        sampled = [cost.per_draw(xp) for cost in guide]
+        if not closed or trace.entropy is None:
+            sampled.append(trace.log_q)
+        if weighting is None:
+            total = sum(xp.mean(cost.per_draw(xp)) for cost in model) - sum(xp.mean(each) for each in sampled)
+        else:
+            total = sum(xp.sum(weighting.model * cost.per_draw(xp)) for cost in model)
+            total = total + sum(xp.sum(weighting.guide * each) for each in sampled)
         if closed:
             total = total + closed_entropy(plan, trace)
-        if not closed or trace.entropy is None:
-            total = total + xp.sum(weighting.guide * trace.log_q)
         return total, [*model, *(replace(cost, value=-cost.value) for cost in guide)]
 
     def _held(self, cost: CostValue) -> CostValue:
@@ -162,9 +176,9 @@ class StochasticObjective:
             return cost
         return replace(cost, value=self._executor.xp.stop_gradient(cost.value))
 
-    def _score(self, trace: Trace, costs: Sequence[CostValue], weighting: Weighting, tail: Array) -> Array:
+    def _score(self, trace: Trace, costs: Sequence[CostValue], weighting: Weighting | None, tail: Array) -> Array:
         xp = self._executor.xp
-        if weighting.score is not None:
+        if weighting is not None:
             return weighted(xp, trace, self._scored, weighting.score)
         learned, start = None, 0
         if self.baselines:
@@ -175,10 +189,10 @@ class StochasticObjective:
                 start += math.prod(shape)
         return surrogate(xp, trace, costs, self._scored, self._baseline, learned)
 
-    def _block_score(self, trace: Trace, costs: Sequence[CostValue], weighting: Weighting) -> Array:
+    def _block_score(self, trace: Trace, costs: Sequence[CostValue], weighting: Weighting | None) -> Array:
         """The score function of the block's parameters that draws do not move with, against all costs."""
         xp = self._executor.xp
-        if weighting.score is not None:
+        if weighting is not None:
             return xp.sum(trace.scored * weighting.score)
         reward = sum(cost.per_draw(xp) for cost in costs) - trace.log_q
         reward = reward - leave_one_out(xp, reward, trace.draws)

@@ -82,7 +82,9 @@ def stochastic_options(options: Mapping[str, Any]) -> StochasticOptions:
         raise InferenceError.of("E703", None, f"the objective {chosen.objective} takes no alpha", "renyi does")
     if chosen.optimiser == LBFGS:
         _check_quasi_newton(options)
-    objective_of(chosen)
+    if objective_of(chosen).weigh is not None and "baseline" in options:
+        found = f"the objective {chosen.objective} has weights of its own for scored sites and takes no baseline"
+        raise InferenceError.of("E703", None, found, "leave `baseline` out, or use the objective elbo, which takes one")
     return chosen
 
 
@@ -116,11 +118,18 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
+STEPWISE = frozenset({"rate", "param_rate", "net_rate", "schedule", "warmup", "clip", "checkpoint", "every"})
+"""What only steps along single gradients take."""
+
+
+def options_of_descent(options: Mapping[str, Any]) -> bool:
+    """Whether something was asked for that says how single steps are taken, or how many."""
+    return bool(options.keys() & (STEPWISE | {"optimiser", "steps", "window", "stop", "average", "baseline"}))
+
+
 def _check_quasi_newton(options: Mapping[str, Any]) -> None:
     """L-BFGS finds its own steps."""
-    useless = sorted(
-        set(options) & {"rate", "param_rate", "net_rate", "schedule", "warmup", "clip", "checkpoint", "every"}
-    )
+    useless = sorted(options.keys() & STEPWISE)
     if useless:
         raise InferenceError.of("E703", None, f"lbfgs takes no {', '.join(useless)}", "it finds its own step sizes")
 

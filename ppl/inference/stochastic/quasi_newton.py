@@ -1,4 +1,4 @@
-"""L-BFGS on an objective at fixed draws, which is then deterministic (sample average approximation)."""
+"""L-BFGS on an objective that is deterministic: at fixed draws (sample average approximation), or without any."""
 
 from __future__ import annotations
 
@@ -24,9 +24,12 @@ def minimise_at_fixed_draws(
     options: StochasticOptions,
     progress: Progress,
 ) -> Optimised:
-    """The minimum at one set of draws. Raises InferenceError where it has no such form."""
+    """The minimum at one set of draws, which do not matter where the objective needs none.
+
+    Raises InferenceError where it has no such form.
+    """
     _check(guide, objective)
-    draws = max(FEWEST, options.gradient_draws)
+    draws = 2 if objective.noiseless else max(FEWEST, options.gradient_draws)
     noise = objective.noise(rng, start, draws)
     history: list[float] = []
     progress.expect(options.steps)
@@ -44,8 +47,11 @@ def minimise_at_fixed_draws(
     found = minimize(
         function, start, jac=True, method="L-BFGS-B", options={"maxiter": options.steps, "maxfun": options.steps}
     )
-    stopped = "the gradient at fixed draws vanished" if found.success else f"L-BFGS stopped: {found.message}"
-    return Optimised(np.asarray(found.x), np.array(history), bool(found.success), stopped)
+    done = bool(found.success) and bool(np.isfinite(found.fun))
+    vanished = "the gradient vanished" if objective.noiseless else "the gradient at fixed draws vanished"
+    return Optimised(
+        np.asarray(found.x), np.array(history), done, vanished if done else f"L-BFGS stopped: {found.message}"
+    )
 
 
 def _check(guide: Guide, objective: StochasticObjective) -> None:
@@ -58,7 +64,7 @@ def _check(guide: Guide, objective: StochasticObjective) -> None:
         raise refuse("a plate is seen in random parts")
     if not guide.free or guide.plan.scored or objective.weighs:
         raise refuse("its draws, or their weights, depend on the parameters")
-    if guide.gaussian.size(guide.layout.size) > 2 * guide.layout.size:
+    if guide.gaussian.size(guide.layout.size) > 2 * guide.layout.size and not objective.noiseless:
         raise InferenceError.of(
             "E703", None, f"optimiser='{LBFGS}' at fixed draws has no bound with the guide {guide.gaussian.name}",
             "use guide='mean_field'",

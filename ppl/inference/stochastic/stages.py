@@ -20,6 +20,8 @@ the data are the better known the larger the steps they are over.
 KEPT_WINDOWS, MOST_WINDOWS = 4, 16
 """Windows over which the parameters are averaged in the end, as they are and where the averages decide."""
 FEW_ROUNDS = 8.0
+NOTHING = 1e-3
+"""Nats that are no gain, where the ELBO has no noise to tell one by."""
 PATIENCE = 3
 """Windows that a stage before the last may take where the iterates decide."""
 RESTARTS = 5
@@ -34,7 +36,8 @@ class Run:
     `good` are the parameters at the end of the last window without trouble, `floor` an ELBO below which there is
     trouble; `last` is the best mean ELBO of a window at this `rate`, `before` at the one before, `means` are those of
     the parameters over its latest windows, `total` is their sum over the current one and `mark` that up to its last
-    piece; `pieces` are means over the pieces of the stage, of the parameters that are watched.
+    piece; `pieces` are means over the pieces of the stage, of the parameters that are watched. The noise of the rows is
+    known at `anchor`, None where it is not; `anchored` says whether it ever was.
     """
 
     state: State
@@ -50,6 +53,8 @@ class Run:
     pieces: list[np.ndarray] = field(default_factory=list)
     history: list[float] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    anchor: np.ndarray | None = None
+    anchored: bool = False
     stopped: str = ""
     converged: bool = False
 
@@ -65,22 +70,25 @@ class Stages:
     A staged schedule takes windows of steps at one rate until they no longer differ; then the rate is divided by 4. By
     the ELBO it has converged when the rate has come down to 1/256, the windows still agree to within their Monte Carlo
     error, and the last division has brought nothing; by the iterates, when their averages are known at a small enough
-    rate.
+    rate. Anchors move at the end of each stage, those of other schedules after 1, 2, 4, … windows.
     """
 
     options: StochasticOptions
     guide: Guide
     places: np.ndarray
     smallest: float
+    anchored: bool = False
 
     @classmethod
-    def of(cls, options: StochasticOptions, guide: Guide) -> Stages:
+    def of(cls, options: StochasticOptions, guide: Guide, anchored: bool = False) -> Stages:
+        """`anchored` where the noise of the rows is taken off: a window need not be rounds through the data then."""
         places = watched(guide) if options.stop == "iterates" else np.zeros(0, int)
         if len(places):
             options = replace(options, window=PIECES * math.ceil(options.window / PIECES))
         batches = [batch for batch in guide.plan.model.batches if batch.drawn]
         rounds = min((options.window * batch.size / batch.total for batch in batches), default=math.inf)
-        return cls(options, guide, places, LARGE_SMALLEST if len(places) and rounds < FEW_ROUNDS else SMALLEST)
+        large = len(places) > 0 and rounds < FEW_ROUNDS and not anchored
+        return cls(options, guide, places, LARGE_SMALLEST if large else SMALLEST, anchored)
 
     @property
     def piece(self) -> int:
@@ -113,19 +121,22 @@ class Stages:
         most = MOST_WINDOWS if len(self.places) else KEPT_WINDOWS
         run.means = [*run.means[1 - most :], run.total / self.options.window]
         run.total, run.mark = np.zeros_like(run.total), np.zeros_like(run.total)
-        if SCHEDULES[self.options.schedule].staged:
-            if len(self.places):
-                self._by_iterates(run)
-            else:
-                self._by_elbo(run, recent[np.isfinite(recent)])
+        windows = run.step // self.options.window
+        if not SCHEDULES[self.options.schedule].staged:
+            if windows & (windows - 1) == 0:
+                self._move_anchor(run)
+        elif len(self.places):
+            self._by_iterates(run)
+        else:
+            self._by_elbo(run, recent[np.isfinite(recent)])
 
     def _by_elbo(self, run: Run, recent: np.ndarray) -> None:
-        error = recent.std() / np.sqrt(len(recent))
-        gained = recent.mean() - run.last > 2.0 * error
+        least = max(2.0 * recent.std() / np.sqrt(len(recent)), NOTHING)
+        gained = recent.mean() - run.last > least
         run.last = recent.mean() if gained else max(run.last, recent.mean())
         if gained:
             return
-        smaller_helped = run.last - run.before > 2.0 * error
+        smaller_helped = run.last - run.before > least
         if run.rate <= self.options.first_rate / self.smallest and not smaller_helped:
             run.stopped, run.converged = "the ELBO no longer rises and the step is small", True
             return
@@ -141,11 +152,15 @@ class Stages:
         settled = known(run.means[1:], self.guide)
         if settled or (settled is None and steady):
             run.means = run.means[1:]
-            run.stopped, run.converged = "averages over the latest rounds through the data agree", True
+            run.stopped, run.converged = "averages over the latest windows agree", True
 
     def _next_stage(self, run: Run) -> None:
         run.rate /= SMALLER
+        self._move_anchor(run)
         run.means, run.pieces = [], []
+
+    def _move_anchor(self, run: Run) -> None:
+        run.anchor = run.means[-1] if self.anchored else None
 
 
 def _floor(first: np.ndarray) -> float:
@@ -174,7 +189,7 @@ def _go_back(run: Run, options: StochasticOptions) -> None:
     run.rate /= SMALLER
     run.notes.append(f"the ELBO ran off before step {run.step}: went back, with the step size {run.rate:.3g}")
     run.state = OPTIMISERS[options.optimiser].start(run.good)
-    run.means, run.pieces, run.last = [], [], -np.inf
+    run.means, run.pieces, run.last, run.anchor = [], [], -np.inf, None
     run.total, run.mark = np.zeros_like(run.total), np.zeros_like(run.total)
 
 
@@ -185,4 +200,4 @@ def level(history: list[float], window: int) -> bool:
     one, two = np.array(history[-2 * window : -window]), np.array(history[-window:])
     finite = np.isfinite(one).all() and np.isfinite(two).all()
     error = np.hypot(one.std(), two.std()) / np.sqrt(window)
-    return bool(finite and abs(two.mean() - one.mean()) <= 2.0 * error)
+    return bool(finite and abs(two.mean() - one.mean()) <= max(2.0 * error, NOTHING))

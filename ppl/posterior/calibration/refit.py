@@ -75,6 +75,7 @@ class Request:
     guide: str
     method: str
     options: Mapping[str, Any]
+    backend: str = "autograd"
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,9 @@ class Study:
         drawn = self.design.drawn(seeds[0])
         model, data = ask.source.bind(self.design.data(drawn), 0)
         plan = compile_model(model)
-        fit = run_fit(plan, data, ask.guide, ask.method, seeds[1], progress=False, options=ask.options)
+        fit = run_fit(
+            plan, data, ask.guide, ask.method, seeds[1], progress=False, options=ask.options, backend=ask.backend
+        )
         rng = np.random.default_rng(seeds[2])
         chosen = _independent(fit, ask.draws, rng)
         truth = self.design.truth(model, drawn)

@@ -8,7 +8,7 @@ import pytest
 import ppl
 from ppl.inference.chains.convergence import effective_draws, nested_rhat
 from ppl.inference.chains.hamiltonian import run_chains
-from ppl.inference.deterministic.mean_field import Whitening
+from ppl.inference.deterministic.fixed_draws import Whitening
 from ppl.inference.importance.evidence import bridge
 
 

@@ -511,3 +511,13 @@ def test_groups_that_a_part_does_not_have_keep_their_correlations() -> None:
     np.testing.assert_allclose(parts.values["a"].std(axis=0), whole.values["a"].std(axis=0), rtol=0.2)
     error = (parts.values["a"].mean(axis=0) - whole.values["a"].mean(axis=0)) / whole.values["a"].std(axis=0)
     assert np.abs(error).max() < 1.0
+
+
+def test_rows_without_exposure_and_counts_add_nothing() -> None:
+    """A gamma rate with exposures 0, 0, 1, 2 and counts 0, 0, 3, 4: gamma(9, 4)."""
+    source = (
+        "data N: int\ndata y: int[N]\ndata e: real[N]\nlam ~ gamma(2, 1)\nplate n in N { y[n] ~ poisson(lam * e[n]) }\n"
+    )
+    fit = ppl.parse(source).fit({"y": [0, 0, 3, 4], "e": [0.0, 0.0, 1.0, 2.0]}, method="cavi", progress=False)
+    assert fit.verdict.level == "trusted"
+    assert (fit.mean("lam"), fit.sd("lam")) == pytest.approx((9 / 4, 3 / 4), rel=0.06)

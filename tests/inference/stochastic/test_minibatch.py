@@ -4,6 +4,7 @@ The mean of `REPEATS` gradients over random parts must agree with that over all 
 """
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,11 @@ import ppl
 from ppl.backends import get_backend
 from ppl.errors import ModelError, UncertainFitWarning
 from ppl.guides import derive_guide
+from ppl.inference.stochastic.anchors import anchoring, may_anchor
 from ppl.inference.stochastic.batches import Batches, step_plan
+from ppl.inference.stochastic.descent import Descent
 from ppl.inference.stochastic.objective import StochasticObjective
+from ppl.inference.stochastic.optimisers import OPTIMISERS
 from ppl.objectives import OBJECTIVES
 from ppl.runtime import Executor
 
@@ -112,6 +116,81 @@ def test_the_mean_gradient_is_that_of_all_rows(name):
     at_once = gradients(plan, part.data, parameters, 600)
     error = np.sqrt(in_parts.var(axis=0) / len(in_parts) + at_once.var(axis=0) / len(at_once))
     assert np.max(np.abs(in_parts.mean(axis=0) - at_once.mean(axis=0)) / np.maximum(error, 1e-9)) < 5
+
+
+@pytest.mark.parametrize("name", ["global", "whole arrays", "enumerated"])
+def test_lines_through_an_anchor_cancel_over_a_round(name):
+    """So they leave the mean gradient alone, and at the anchor all parts have the value and gradient of all rows."""
+    part = bound(name, 4)
+    plan, backend, elbo = part.plan(), get_backend(), OBJECTIVES["elbo"].make()
+    guide, step = derive_guide(plan, "mean_field"), step_plan(plan)
+    parameters = np.random.default_rng(1).normal(0.0, 0.4, guide.parameters.size)
+    anchor = anchoring(guide, part.data, backend, elbo).at(parameters)
+    objective = StochasticObjective(Executor(step, part.data, backend.xp), replace(guide, plan=step), backend, elbo)
+    parts = Batches(step.model.batches, np.random.default_rng(0))
+    lines = [anchor.line(objective, next(parts)) for _ in range(3)]
+    size = np.max(np.abs([line.slope for line in lines]))
+    assert size > 0.01
+    np.testing.assert_allclose(np.mean([line.slope for line in lines], axis=0), 0.0, atol=1e-12 * size)
+    added = [line.constant + line.slope @ parameters for line in lines]
+    assert np.mean(added) == pytest.approx(0.0, abs=1e-10 * np.max(np.abs(added)))
+    for _ in range(2):
+        batch = next(parts)
+        noise = objective.central(batch)
+        value, gradient = objective.value_and_grad(parameters, noise)
+        line = anchor.line(objective, batch)
+        assert value + line.constant + line.slope @ parameters == pytest.approx(anchor.value)
+        np.testing.assert_allclose(gradient + line.slope, anchor.gradient)
+
+
+def test_an_anchor_takes_the_noise_of_the_rows_off():
+    """Of a few of many rows: what is left are the differences in curvature, over a posterior sd."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=5000)
+    data = {"x": x, "y": 0.7 * x + rng.normal(size=5000)}
+    part = ppl.parse(CASES["global"].format(note="@minibatch(50)\n")).bind(data)
+    plan, backend, elbo = part.plan(), get_backend(), OBJECTIVES["elbo"].make()
+    guide, step = derive_guide(plan, "mean_field"), step_plan(plan)
+    parameters = guide.gaussian.initial(np.array([0.7, 0.0]), np.full(2, 0.01))
+    anchor = anchoring(guide, part.data, backend, elbo).at(parameters + 0.01)
+    objective = StochasticObjective(Executor(step, part.data, backend.xp), replace(guide, plan=step), backend, elbo)
+    parts, plain, corrected = Batches(step.model.batches, rng), [], []
+    for _ in range(200):
+        batch = next(parts)
+        plain.append(objective.value_and_grad(parameters, objective.noise(rng, parameters, 10, batch))[1])
+        corrected.append(plain[-1] + anchor.line(objective, batch).slope)
+    assert np.all(np.std(corrected, axis=0)[:2] < 0.1 * np.std(plain, axis=0)[:2])
+
+
+@pytest.mark.parametrize(("place", "use"), [(0.71, True), (30.0, False)])
+def test_an_anchor_far_away_is_not_used(place, use):
+    """There the slopes of a Student's t have little to do with those at the parameters."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=2000)
+    part = ppl.parse(CASES["global"].format(note="@minibatch(50)\n")).bind(
+        {"x": x, "y": 0.7 * x + rng.normal(size=2000)}
+    )
+    plan, backend, elbo = part.plan(), get_backend(), OBJECTIVES["elbo"].make()
+    guide, step = derive_guide(plan, "mean_field"), step_plan(plan)
+    objective = StochasticObjective(Executor(step, part.data, backend.xp), replace(guide, plan=step), backend, elbo)
+    anchors = anchoring(guide, part.data, backend, elbo)
+    descent = Descent(objective, replace(guide, plan=step), rng, 10, OPTIMISERS["adam"].step(1e9), anchoring=anchors)
+    assert not descent.relieved(guide.gaussian.initial(np.zeros(2), np.ones(2)))
+    descent.anchor(guide.gaussian.initial(np.array([place, 0.0]), np.full(2, 0.01)))
+    assert descent.relieved(guide.gaussian.initial(np.array([0.7, 0.0]), np.full(2, 0.01))) is use
+
+
+def test_anchors_are_for_draws_with_no_other_noise():
+    found = {}
+    for name in CASES:
+        plan = bound(name, 4).plan()
+        found[name] = may_anchor(derive_guide(plan, "mean_field"), OBJECTIVES["elbo"].make())
+    plain = {"global", "whole arrays", "enumerated"}
+    assert found == {name: name in plain for name in CASES}
+    whole = derive_guide(bound("global", 0).plan(), "mean_field")
+    assert not may_anchor(whole, OBJECTIVES["elbo"].make())
+    part = derive_guide(bound("global", 4).plan(), "mean_field")
+    assert not may_anchor(part, OBJECTIVES["iwae"].make())
 
 
 def test_a_forgotten_scale_is_caught(monkeypatch):

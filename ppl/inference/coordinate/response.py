@@ -1,0 +1,54 @@
+"""Linear response at the fixed point of coordinate ascent: how far its factors' standard deviations are off.
+
+The factors' moments are where a mean field over the unconstrained coordinates begins, and the response of its means to
+a small tilt of the density has the correlations that independent factors leave out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ppl.guides.base import GaussianGuide
+from ppl.guides.derived import GAUSSIAN
+from ppl.inference.deterministic.corrections import corrections
+from ppl.inference.deterministic.fixed_draws import Whitening
+from ppl.inference.deterministic.gaussian import respond
+from ppl.inference.methods import Task
+from ppl.inference.outcome import Outcome
+from ppl.inference.result import Correction
+from ppl.inference.target import Target
+from ppl.inference.work import GRADIENT
+
+MOST, SECONDS = 100, 2.0
+"""Unknowns, and estimated seconds, up to which it is looked at."""
+ROWS = 64.0
+"""Gradients for each unknown, roughly."""
+
+
+def factor_corrections(task: Task, outcome: Outcome, rng: np.random.Generator) -> tuple[Correction, ...]:
+    """The sds of the factors beside those of linear response; nothing where it is too much work, or not sound."""
+    dim = task.guide.layout.size
+    if task.plan.factored or not outcome.converged or outcome.faults or not 0 < dim <= MOST:
+        return ()
+    target = Target(task.plan, task.data, task.guide, task.backend)
+    if ROWS * dim * GRADIENT * target.seconds > SECONDS:
+        return ()
+    family = task.guide.gaussian
+    assert isinstance(family, GaussianGuide)
+    mean, variance = family.marginals(np, task.guide.parameters.unpack(np, outcome.parameters)[GAUSSIAN])
+    found = corrections(target, respond(target, Whitening(mean, np.diag(np.sqrt(variance))), rng))
+    sds = _sds(target, outcome)
+    return tuple(replace(each, raw=sds[each.name]) for each in found if each.name in sds)
+
+
+def _sds(target: Target, outcome: Outcome) -> dict[str, float]:
+    """Of every element of the latents and of what follows from them, by equally weighted draws of the factors."""
+    values = {name: outcome.values[name] for name in target.values(np.zeros((1, target.dim)))}
+    sds = {}
+    for name, value in {**values, **target.quantities(values)}.items():
+        spread = value.std(axis=0)
+        for index in np.ndindex(*spread.shape):
+            sds[f"{name}[{', '.join(map(str, index))}]" if index else name] = float(spread[index])
+    return sds
