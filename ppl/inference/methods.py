@@ -39,7 +39,6 @@ from ppl.inference.outcome import Outcome
 from ppl.inference.progress import Progress
 from ppl.inference.start import finite_starts, varied_starts
 from ppl.inference.target import Target
-from ppl.model import expressions as ex
 from ppl.model.plan import Plan
 
 STARTS, MANY = 8, 60
@@ -99,8 +98,7 @@ def _starts(task: Task, target: Target, rng: np.random.Generator) -> np.ndarray:
     """Where to look for modes. Far from the best places only where one density is quick: not step after step."""
     if target.dim > MANY:
         return finite_starts(task.plan, task.data, task.guide, rng, 2)
-    inputs = [part for statement in task.plan.model.statements for part in statement.inputs]
-    if any(isinstance(node, ex.Solution | ex.Recurrence) for node in ex.walk(*inputs)):
+    if target.stepwise:
         return finite_starts(task.plan, task.data, task.guide, rng, 3)
     return varied_starts(task.plan, task.data, task.guide, rng, STARTS)
 

@@ -12,7 +12,7 @@ from ppl.backends import Backend
 from ppl.compiler import quantities_program
 from ppl.guides import Guide
 from ppl.inference.reuse import programs_for
-from ppl.inference.work import GRADIENT, density_seconds, widest_array
+from ppl.inference.work import GRADIENT, density_seconds, stepwise, widest_array
 from ppl.model.model import Deterministic
 from ppl.model.plan import Plan
 from ppl.numeric import NUMPY
@@ -26,7 +26,8 @@ class Target:
     """`log p(x, z(u)) + log |det dz/du|` for a plan without scored sites and learned points.
 
     Vectors have length `dim`; every method takes rows (draws, dim) and works through them in blocks. `evaluations`
-    counts gradients, `densities` log densities; `seconds` is about what one log density takes.
+    counts gradients, `densities` log densities; `seconds` is about what one log density takes, and where it is
+    `stepwise` far more at unlikely places.
     """
 
     def __init__(self, plan: Plan, data: Mapping[str, Any], guide: Guide, backend: Backend) -> None:
@@ -35,6 +36,7 @@ class Target:
         self.evaluations = 0
         self.densities = 0
         self.seconds = density_seconds(plan)
+        self.stepwise = stepwise(plan)
         self._plain = Executor(plan, data, NUMPY)
         differentiable = Executor(plan, data, backend.xp)
         widest = max(self.dim, widest_array(plan, backend.xp.in_blocks))

@@ -45,6 +45,12 @@ def density_seconds(plan: Plan) -> float:
     return SECONDS * (numbers + work_of(_with_definitions(plan, expressions)))
 
 
+def stepwise(plan: Plan) -> bool:
+    """Whether a density goes step after step, the more slowly the less likely a place: equations and recurrences."""
+    inputs = [part for statement in plan.model.statements for part in statement.inputs]
+    return any(isinstance(node, ex.Solution | ex.Recurrence) for node in ex.walk(*inputs))
+
+
 def _with_definitions(plan: Plan, expressions: list[ex.Expr]) -> list[ex.Expr]:
     """The expressions and those of the deterministic statements that they need."""
     found, names = list(expressions), set[str]()

@@ -37,7 +37,7 @@ def find_modes(target: Target, starts: np.ndarray, rng: np.random.Generator) -> 
     Half as many more climbs as there were starts at most in each round: where a climb is dear there are few starts.
     """
     modes = separate_modes([find_mode(target, start) for start in starts])
-    if not 1 <= target.dim <= MOST or not modes[0].found:
+    if not 1 <= target.dim <= MOST or not modes[0].found or target.stepwise:
         return modes
     own = rng.spawn(1)[0]
     for _ in range(ROUNDS):
