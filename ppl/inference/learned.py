@@ -12,7 +12,8 @@ from ppl.inference.chains.hamiltonian import STARTS, TOGETHER, Chains, run_chain
 from ppl.inference.deterministic.fixed_draws import Whitening
 from ppl.inference.deterministic.parameterisation import learn_degrees
 from ppl.inference.hierarchy.chains import run_conditional_chains, sweeps_within
-from ppl.inference.hierarchy.conditional import ConditionalTarget, fit_hyper
+from ppl.inference.hierarchy.conditional import ConditionalTarget
+from ppl.inference.hierarchy.hyper import fit_hyper
 from ppl.inference.importance.evidence import bridge
 from ppl.inference.importance.psis import psis
 from ppl.inference.importance.sampling import Proposal, restricted

@@ -30,7 +30,9 @@ from ppl.inference.deterministic.gaussian import affordable_draws, curvature_alo
 from ppl.inference.deterministic.mean_field import LinearResponse
 from ppl.inference.deterministic.mode import Mode, find_mode
 from ppl.inference.deterministic.parameterisation import Learned
-from ppl.inference.hierarchy.conditional import ConditionalTarget, fit_conditional, fit_hyper
+from ppl.inference.hierarchy.conditional import ConditionalTarget
+from ppl.inference.hierarchy.fit import fit_conditional
+from ppl.inference.hierarchy.hyper import fit_hyper
 from ppl.inference.hierarchy.units import UnitsTarget
 from ppl.inference.hierarchy.unitwise import fit_units, start_of
 from ppl.inference.importance.sampling import Proposal, restricted, weigh

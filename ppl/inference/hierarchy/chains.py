@@ -16,7 +16,8 @@ import numpy as np
 
 from ppl.inference.chains.convergence import worst_effective, worst_rhat
 from ppl.inference.chains.hamiltonian import AGREE, Chains
-from ppl.inference.hierarchy.conditional import HALF_LOG_TWO_PI, ConditionalTarget, HyperFit
+from ppl.inference.hierarchy.conditional import HALF_LOG_TWO_PI, ConditionalTarget
+from ppl.inference.hierarchy.hyper import HyperFit
 from ppl.inference.importance.sampling import AnyProposal
 from ppl.inference.sparsity import BorderedFactor
 from ppl.inference.work import GRADIENT

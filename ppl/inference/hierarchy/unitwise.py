@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ppl.inference.hierarchy.conditional import ConditionalTarget, hyper_starts
+from ppl.inference.hierarchy.conditional import ConditionalTarget
+from ppl.inference.hierarchy.hyper import hyper_starts
 from ppl.inference.hierarchy.units import UnitsTarget
 from ppl.inference.importance.psis import psis
 from ppl.inference.importance.sampling import DF, AnyProposal, Proposal, Weighted, adapt, matched

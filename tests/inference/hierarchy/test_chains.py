@@ -13,7 +13,8 @@ from ppl.backends import get_backend
 from ppl.inference.chains.convergence import effective_draws
 from ppl.inference.choose import choose_guide
 from ppl.inference.hierarchy.chains import ConditionalChains, run_conditional_chains, sweeps_within
-from ppl.inference.hierarchy.conditional import ConditionalTarget, fit_hyper
+from ppl.inference.hierarchy.conditional import ConditionalTarget
+from ppl.inference.hierarchy.hyper import fit_hyper
 from ppl.inference.importance.evidence import bridge
 from ppl.inference.learned import conditional_chains
 from ppl.inference.methods import Task, hyperparameters
