@@ -8,6 +8,7 @@ from ppl.inference.chains.hamiltonian import AGREE
 from ppl.inference.importance.psis import threshold
 from ppl.inference.outcome import Outcome
 from ppl.inference.result import LEVELS, Verdict
+from ppl.inference.spread import uncertain_sd
 from ppl.inference.stochastic.options import StochasticOptions
 from ppl.model.plan import Plan
 
@@ -55,6 +56,8 @@ def judge(plan: Plan, outcome: Outcome) -> tuple[Verdict, float | None]:
             advice = [f"allow more steps: `steps={2 * max(outcome.steps, StochasticOptions.steps)}`"]
     if level == "trusted":
         reasons.append(_praise(outcome))
+    if level != "not trusted" and (found := uncertain_sd(outcome.values, outcome.log_weights, outcome.effective)):
+        reasons.append(f"the sd of {found[0]} is uncertain by {found[1]:.0%}, since its tails are heavy")
     proper = all(site.distribution.family.proper for site in plan.model.latents) and not plan.model.params
     evidence = outcome.log_evidence if proper else None
     khat = outcome.khat if outcome.rhat is None and not outcome.unchecked else None
