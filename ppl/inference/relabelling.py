@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from ppl.axes import Axis
+from ppl.errors import DataError
 from ppl.inference.evaluate import log_density
 from ppl.model.model import Model, Site
 from ppl.model.plan import Plan
+from ppl.model.streamed import streamed_axis
 
 MOST = 50
 """Elements of a plate up to which one looks."""
@@ -29,11 +31,12 @@ SAME = 1e-9
 def kept_orders(plan: Plan, data: Mapping[str, Any], values: Mapping[str, np.ndarray]) -> tuple[str, ...]:
     """A note for each plate whose elements could change places, where the draws `values` (draws, …) keep one order.
 
-    Looked for only where discrete unknowns are summed out, whose states the elements then describe.
+    Looked for only where discrete unknowns are summed out, whose states the elements then describe, and where the data
+    are in memory.
     """
     continuous = [site for site in plan.model.latents if site.name in values and site not in plan.enumerated]
     axes = {axis.name: axis for site in continuous for axis in site.axes if 2 <= axis.size <= MOST}
-    if not plan.enumerated:
+    if not plan.enumerated or streamed_axis(plan.model) is not None:
         return ()
     found = [axis.name for axis in axes.values() if _kept(continuous, axis, values)]
     return tuple(_note(name) for name in found if _exchangeable(plan.model, data, continuous, axes[name], values))
@@ -81,7 +84,11 @@ def _exchangeable(
 
 
 def _total(model: Model, data: Mapping[str, Any], draw: Mapping[str, np.ndarray]) -> float:
-    return sum(log_density(model, data, draw).values())
+    """The log density; minus infinity where a value is outside its support, as one without its order is."""
+    try:
+        return sum(log_density(model, data, draw).values())
+    except DataError:
+        return -np.inf
 
 
 def _moved(
@@ -91,7 +98,8 @@ def _moved(
     moved = dict(draw)
     for site in sites:
         places = [place for place, own in enumerate(site.axes) if own == axis]
-        places += [len(site.axes) + place for place, dim in enumerate(site.dims) if str(dim.label) in dims]
+        of_event = [place for place, dim in enumerate(site.dims) if dim.size == axis.size and str(dim.label) in dims]
+        places += [len(site.axes) + place for place in of_event]
         for place in places:
             moved[site.name] = np.take(moved[site.name], order, axis=place)
     return moved
