@@ -14,14 +14,13 @@ from ppl.backends import get_backend
 from ppl.errors import InferenceError
 from ppl.inference.choose import COORDINATE, choose_guide, choose_methods, family_options
 from ppl.inference.discrete import draw_enumerated
-from ppl.inference.ladder import climb
+from ppl.inference.ladder import Climbed, climb
 from ppl.inference.later import STOCHASTIC_GRADIENTS
 from ppl.inference.marginal import draw_marginalised
 from ppl.inference.methods import Method, Task
 from ppl.inference.progress import Progress
 from ppl.inference.relabelling import kept_orders
 from ppl.inference.result import InferenceResult
-from ppl.inference.verdict import judge
 from ppl.model.plan import Plan
 from ppl.model.streamed import streamed_axis
 from ppl.numeric import NUMPY
@@ -62,11 +61,16 @@ def run_fit(
     _check_options(methods, method, options)
     with Progress(progress) as bar:
         task = Task(plan, data, chosen, get_backend(backend), seed, draws, bar, options, seconds)
-        best, rungs = climb(task, methods)
+        climbed = climb(task, methods)
+    return _result(task, climbed, began)
+
+
+def _result(task: Task, climbed: Climbed, began: float) -> InferenceResult:
+    """What the climb that `began` then found, with the unknowns that were integrated or summed out drawn."""
+    plan, data, chosen, seed, best = task.plan, task.data, task.guide, task.seed, climbed.best
     if best.plan is not None or best.guide is not None:
         plan = best.plan or plan
         chosen = replace(best.guide or chosen, plan=plan)
-    verdict, evidence = judge(plan, best)
     parts = chosen.parameters.unpack(np, best.parameters)
     points = {name: np.asarray(value) for name, value in Executor(plan, data, NUMPY).points(parts).items()}
     known = {**best.values, **points}
@@ -85,17 +89,17 @@ def run_fit(
         points=points,
         elbo=float(bounds.mean()),
         elbo_mcse=float(finite.std() / np.sqrt(len(finite))) if len(finite) else math.inf,
-        log_evidence=evidence,
+        log_evidence=climbed.log_evidence,
         history=best.history,
         steps=best.steps,
         seconds=time.perf_counter() - began,
         converged=best.converged,
         stopped=best.stopped,
-        verdict=verdict,
+        verdict=climbed.verdict,
         seed=seed,
-        draws=draws,
+        draws=task.draws,
         notes=notes,
-        rungs=rungs,
+        rungs=climbed.rungs,
         corrections=best.corrections,
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 from ppl.compiler.hierarchy import is_hierarchical
 from ppl.inference.methods import Method, Task
 from ppl.inference.outcome import Outcome
-from ppl.inference.result import LEVELS, Rung
+from ppl.inference.result import LEVELS, Rung, Verdict
 from ppl.inference.verdict import judge
 from ppl.model.plan import Plan
 
@@ -20,29 +20,50 @@ OVERTIME = 2.0
 
 
 @dataclass(frozen=True)
-class _Climbed:
-    """The outcomes so far, the record of each, and the estimated work of all of them."""
+class Climbed:
+    """The best outcome with its verdict and, where it has a meaning, the log evidence; and a record of all rungs."""
+
+    best: Outcome
+    verdict: Verdict
+    log_evidence: float | None
+    rungs: tuple[Rung, ...]
+
+
+@dataclass(frozen=True)
+class _Climbing:
+    """The outcomes so far, the judgement and the record of each, and the estimated work of all of them."""
 
     outcomes: tuple[Outcome, ...] = ()
+    judgements: tuple[tuple[Verdict, float | None], ...] = ()
     rungs: tuple[Rung, ...] = ()
     spent: float = 0.0
 
-    def after(self, plan: Plan, outcome: Outcome, seconds: float) -> _Climbed:
-        rung = _record(outcome, judge(plan, outcome)[0].level, seconds)
-        return _Climbed((*self.outcomes, outcome), (*self.rungs, rung), self.spent + outcome.spent)
+    def after(self, plan: Plan, outcome: Outcome, seconds: float) -> _Climbing:
+        judgement = judge(plan, outcome)
+        rung = _record(outcome, judgement[0].level, seconds)
+        return _Climbing(
+            (*self.outcomes, outcome),
+            (*self.judgements, judgement),
+            (*self.rungs, rung),
+            self.spent + outcome.spent,
+        )
 
-    @property
-    def best(self) -> Outcome:
-        return min(zip(self.outcomes, self.rungs, strict=True), key=lambda pair: _rank(*pair))[0]
+    def ended(self, note: str) -> Climbed:
+        """The best, with a note where not every method was tried and none is trusted."""
+        place = min(range(len(self.rungs)), key=lambda k: _rank(self.outcomes[k], self.rungs[k]))
+        best = self.outcomes[place]
+        if note and LEVELS[0] not in {rung.level for rung in self.rungs}:
+            best = replace(best, notes=(*best.notes, note))
+        return Climbed(best, *self.judgements[place], self.rungs)
 
 
-def climb(task: Task, methods: Sequence[Method]) -> tuple[Outcome, tuple[Rung, ...]]:
+def climb(task: Task, methods: Sequence[Method]) -> Climbed:
     """The best outcome of the methods, and a record of all that were run.
 
     No method is begun once the estimated work of those before, or the clock, exceeds the task's seconds; nor after one
     that found the posterior improper, which no method helps. A method that does not suit has no outcome and no record.
     """
-    began, climbed, note = time.perf_counter(), _Climbed(), ""
+    began, climbed, note = time.perf_counter(), _Climbing(), ""
     if len(methods) > 1:
         task = replace(task, until=began + OVERTIME * task.seconds)
     for number, method in enumerate(methods):
@@ -55,12 +76,10 @@ def climb(task: Task, methods: Sequence[Method]) -> tuple[Outcome, tuple[Rung, .
         outcome = method(replace(task, previous=climbed.outcomes, seconds=task.seconds - climbed.spent, last=last))
         if outcome is not None:
             climbed = climbed.after(task.plan, outcome, time.perf_counter() - start)
-    best = climbed.best
-    trusted = LEVELS[0] in {rung.level for rung in climbed.rungs}
-    return replace(best, notes=(*best.notes, note)) if note and not trusted else best, climbed.rungs
+    return climbed.ended(note)
 
 
-def _out_of_time(task: Task, climbed: _Climbed, elapsed: float) -> str:
+def _out_of_time(task: Task, climbed: _Climbing, elapsed: float) -> str:
     """What to say where nothing further may be begun, or nothing."""
     if climbed.spent <= task.seconds and elapsed <= task.seconds:
         return ""

@@ -16,7 +16,7 @@ from ppl.inference.hierarchy.conditional import ConditionalTarget
 from ppl.inference.hierarchy.hyper import fit_hyper
 from ppl.inference.importance.evidence import bridge
 from ppl.inference.importance.psis import psis
-from ppl.inference.importance.sampling import Proposal, restricted
+from ppl.inference.importance.sampling import Proposal, restricted, weigh
 from ppl.inference.improper import runaways
 from ppl.inference.methods import (
     CONDITIONAL_DRAWS,
@@ -126,9 +126,7 @@ def _flat(chains: Chains, most: int) -> np.ndarray:
 def _weights_of(gaussian: Proposal, target: Target, chains: Chains, rng: np.random.Generator) -> _Weights:
     """Of a Gaussian that other chains were matched with; no evidence where it is too far from most posteriors."""
     others = _flat(chains, BOUND_DRAWS)
-    drawn = gaussian.draw(rng, BOUND_DRAWS)
-    ratios = target.log_density(drawn) - gaussian.log_density(drawn)
-    ratios = np.where(np.isnan(ratios), -np.inf, ratios)
+    ratios = weigh(target.log_density, gaussian, rng, BOUND_DRAWS).log_ratios
     evidence, error = bridge(target.log_density(others) - gaussian.log_density(others), ratios, 0.5 * chains.effective)
     return _Weights(ratios, evidence, error if target.dim <= BRIDGED else math.inf)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,13 +35,16 @@ from ppl.inference.hierarchy.fit import fit_conditional
 from ppl.inference.hierarchy.hyper import fit_hyper
 from ppl.inference.hierarchy.units import UnitsTarget
 from ppl.inference.hierarchy.unitwise import fit_units, start_of
-from ppl.inference.importance.sampling import Proposal, restricted, weigh
+from ppl.inference.importance.sampling import Proposal, Weighted, restricted, weigh
 from ppl.inference.improper import boundless, runaways
 from ppl.inference.outcome import Outcome
 from ppl.inference.progress import Progress
 from ppl.inference.start import finite_starts, varied_starts
 from ppl.inference.target import Target
 from ppl.model.plan import Plan
+
+if TYPE_CHECKING:
+    from ppl.inference.deterministic.wide import WideResponse
 
 STARTS, MANY = 8, 60
 CONDITIONAL_DRAWS = 16_000
@@ -152,8 +155,20 @@ def mean_field(task: Task) -> Outcome:
     mode, response, improper = _independent(target, start, rng)
     proposal = Proposal(response.mean, np.diag(response.raw_sd))
     sample = weigh(target.log_density, proposal, rng, max(task.draws, affordable_draws(target)))
-    ratio, said = too_narrow(task.guide, response)
-    said_as = (said,) if said else ()
+    outcome = uncorrected(task, target, response, sample, *too_narrow(task.guide, response))
+    return replace(
+        outcome,
+        faults=merged(improper, outcome.faults),
+        problems=merged(search_problems(mode, response), outcome.problems),
+        corrections=corrections(target, response),
+    )
+
+
+def uncorrected(
+    task: Task, target: Target, response: LinearResponse | WideResponse, sample: Weighted, ratio: float, said: str
+) -> Outcome:
+    """The draws of mean field as they are; `ratio` is by how much its sds are too small, `said` where, in words."""
+    words = (said,) if said else ()
     return Outcome(
         method="deterministic",
         parameters=task.guide.parameters.pack({GAUSSIAN: task.guide.gaussian.initial(response.mean, response.raw_sd)}),
@@ -167,12 +182,10 @@ def mean_field(task: Task) -> Outcome:
         steps=target.evaluations,
         converged=response.sound,
         stopped="the gradient vanished" if response.sound else "no maximum was found",
-        faults=merged(improper, runaways(task.guide, response.mean, response.raw_sd))
-        + (said_as if ratio > FAR_TOO_NARROW else ()),
-        problems=search_problems(mode, response) + (said_as if NARROW < ratio <= FAR_TOO_NARROW else ()),
-        notes=said_as if ratio <= NARROW else (),
+        faults=merged(runaways(task.guide, response.mean, response.raw_sd), words if ratio > FAR_TOO_NARROW else ()),
+        problems=words if NARROW < ratio <= FAR_TOO_NARROW else (),
+        notes=words if ratio <= NARROW else (),
         rows=sample.rows,
-        corrections=corrections(target, response),
         spent=target.spent,
     )
 

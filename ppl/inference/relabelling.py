@@ -34,10 +34,10 @@ def kept_orders(plan: Plan, data: Mapping[str, Any], values: Mapping[str, np.nda
     Looked for only where discrete unknowns are summed out, whose states the elements then describe, and where the data
     are in memory.
     """
-    continuous = [site for site in plan.model.latents if site.name in values and site not in plan.enumerated]
-    axes = {axis.name: axis for site in continuous for axis in site.axes if 2 <= axis.size <= MOST}
     if not plan.enumerated or streamed_axis(plan.model) is not None:
         return ()
+    continuous = [site for site in plan.model.latents if site.name in values and site not in plan.enumerated]
+    axes = {axis.name: axis for site in continuous for axis in site.axes if 2 <= axis.size <= MOST}
     found = [axis.name for axis in axes.values() if _kept(continuous, axis, values)]
     return tuple(_note(name) for name in found if _exchangeable(plan.model, data, continuous, axes[name], values))
 

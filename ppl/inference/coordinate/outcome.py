@@ -14,7 +14,7 @@ from ppl.constraints import SUPPORTS
 from ppl.guides import Guide
 from ppl.guides.derived import GAUSSIAN
 from ppl.inference.coordinate.ascent import Family
-from ppl.inference.importance.psis import log_mean_weight, psis, threshold
+from ppl.inference.importance.psis import log_mean_weight, log_ratios, psis, threshold
 from ppl.inference.methods import Task
 from ppl.inference.outcome import Outcome
 from ppl.inference.work import density_seconds, widest_array
@@ -49,8 +49,7 @@ def outcome(task: Task, conjugacy: Conjugacy, found: Ascent, rng: np.random.Gene
     plan = described(task.plan, conjugacy, found.family)
     count = _affordable(plan, task.draws)
     values, log_q = drawn(found.family, rng, count)
-    ratios = log_joint(plan, task.data, values) - log_q
-    ratios = np.where(np.isnan(ratios), -np.inf, ratios)
+    ratios = log_ratios(log_joint(plan, task.data, values), log_q)
     alone = is_exact(conjugacy, found.family) and np.ptp(ratios) <= 1e-6 * (1.0 + abs(ratios[0]))
     smoothed, khat = (np.full(count, -math.log(count)), -math.inf) if alone else psis(ratios)
     good = khat < threshold(count)

@@ -76,4 +76,9 @@ def too_narrow(guide: Guide, response: LinearResponse) -> tuple[float, str]:
     ratio = np.sqrt(np.diag(response.covariance)) / response.raw_sd
     worst = int(np.argmax(ratio))
     name = guide.layout.element_names()[worst]
-    return float(ratio[worst]), f"linear response puts the sd of {name} at {ratio[worst]:.2f} times mean field's"
+    return float(ratio[worst]), narrowed(name, ratio[worst])
+
+
+def narrowed(name: str, ratio: float) -> str:
+    """What is said of the element whose mean-field sd is the furthest too small."""
+    return f"linear response puts the sd of {name} at {ratio:.2f} times mean field's"

@@ -9,7 +9,7 @@ import numpy as np
 from ppl.backends import Backend
 from ppl.guides.derived import GAUSSIAN
 from ppl.inference.deterministic.findings import merged
-from ppl.inference.importance.psis import psis
+from ppl.inference.importance.psis import log_ratios
 from ppl.inference.importance.sampling import Weighted
 from ppl.inference.improper import runaways
 from ppl.inference.methods import Task
@@ -54,13 +54,11 @@ def family_sample(
     half[len(half) - wide :] *= _widening(dim)
     noise = np.concatenate([half, -half])
     rows = family.transform(NUMPY, parameters, noise)
-    ratios = target.log_density(rows) - family.log_density_at_noise(NUMPY, parameters, noise)
-    ratios = np.where(np.isnan(ratios), -np.inf, ratios)
+    ratios = log_ratios(target.log_density(rows), family.log_density_at_noise(NUMPY, parameters, noise))
     plain = ratios[np.arange(len(noise)) % len(half) < len(half) - wide]
     if wide:
         ratios = ratios - _defended(noise, wide / len(half), _widening(dim))
-    smoothed, khat = psis(ratios)
-    return Weighted(rows, smoothed, ratios, khat), plain
+    return Weighted.of(rows, ratios), plain
 
 
 def _widening(dim: int) -> float:

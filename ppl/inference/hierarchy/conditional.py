@@ -11,14 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ppl.inference.deterministic.multistart import FAINT
 from ppl.inference.sparsity import BorderedFactor, factorise, find_pattern
 from ppl.inference.target import Target
 
 HALF_LOG_TWO_PI = 0.5 * np.log(2.0 * np.pi)
 _NEWTON_STEPS = 60
 _SMALL = 1e-6
-FAINT, DIP = 12.0, 1.0
-"""Nats by which a mode is below the best and can be left out, and by which the density dips between separate ones."""
+DIP = 1.0
+"""Nats by which the density dips between separate modes."""
 _MEMORY = 40_000_000
 EXACT_FROM = 40
 """Unknowns from which on exact Hessians are worth their staging."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from ppl.inference.hierarchy.conditional import HALF_LOG_TWO_PI, ConditionalTarget
 from ppl.inference.hierarchy.hyper import HyperFit
-from ppl.inference.importance.psis import psis
+from ppl.inference.importance.psis import log_ratios, psis
 from ppl.inference.importance.sampling import DF, Weighted, exact_moments, student_constant
 
 HEAVY_SHARE = 0.25
@@ -21,9 +21,7 @@ def fit_conditional(conditional: ConditionalTarget, hyper: HyperFit, rng: np.ran
     h = hyper.proposal.draw(rng, hyper.count)
     log_q_h = hyper.proposal.log_density(h)
     rows, log_q = _draw_rest(conditional, h, log_q_h, rng, copies)
-    ratios = conditional.target.log_density(rows) - log_q
-    ratios = np.where(np.isnan(ratios), -np.inf, ratios)
-    return _weighted_in_copies(rows, ratios, copies)
+    return _weighted_in_copies(rows, log_ratios(conditional.target.log_density(rows), log_q), copies)
 
 
 def _weighted_in_copies(rows: np.ndarray, ratios: np.ndarray, copies: int) -> Weighted:

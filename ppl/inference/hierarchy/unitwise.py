@@ -11,7 +11,7 @@ import numpy as np
 from ppl.inference.hierarchy.conditional import ConditionalTarget
 from ppl.inference.hierarchy.hyper import hyper_starts
 from ppl.inference.hierarchy.units import UnitsTarget
-from ppl.inference.importance.psis import psis
+from ppl.inference.importance.psis import log_ratios
 from ppl.inference.importance.sampling import DF, AnyProposal, Proposal, Weighted, adapt, matched
 from ppl.inference.work import GRADIENT
 
@@ -78,12 +78,10 @@ def _weigh(
     """Full vectors with their weights, and the shared coordinates with theirs."""
     shared = proposal.draw(rng, count)
     found = target.estimate(shared, PICKS)
-    ratios = found.values - proposal.log_density(shared)
-    ratios = np.where(np.isnan(ratios), -np.inf, ratios)
-    smoothed, khat = psis(ratios)
-    each = np.repeat(smoothed - np.log(PICKS), PICKS)
-    full = Weighted(found.rows, each, np.repeat(ratios, PICKS), khat, PICKS)
-    return full, Weighted(shared, smoothed, ratios, khat)
+    weighed = Weighted.of(shared, log_ratios(found.values, proposal.log_density(shared)))
+    each = np.repeat(weighed.log_weights - np.log(PICKS), PICKS)
+    full = Weighted(found.rows, each, np.repeat(weighed.log_ratios, PICKS), weighed.khat, PICKS)
+    return full, weighed
 
 
 def _mode(split: ConditionalTarget, point: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

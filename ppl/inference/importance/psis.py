@@ -26,6 +26,12 @@ def log_mean_weight(log_weights: np.ndarray) -> float:
     return float(top + np.log(np.mean(np.exp(log_weights - top))))
 
 
+def log_ratios(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
+    """log p - log q at draws of q: (draws,). Where p is not a number the weight is zero."""
+    ratios = log_p - log_q
+    return np.where(np.isnan(ratios), -np.inf, ratios)
+
+
 def psis(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
     """Smoothed, self-normalised log weights (draws,), and k-hat.
 

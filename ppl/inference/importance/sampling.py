@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ppl.inference.importance.psis import log_mean_weight, psis, threshold
+from ppl.inference.importance.psis import log_mean_weight, log_ratios, psis, threshold
 
 HALF_LOG_TWO_PI = 0.5 * np.log(2.0 * np.pi)
 
@@ -96,6 +96,12 @@ class Weighted:
     khat: float
     copies: int = 1
 
+    @classmethod
+    def of(cls, rows: np.ndarray, ratios: np.ndarray) -> Weighted:
+        """Rows with the smoothed weights of their log ratios."""
+        smoothed, khat = psis(ratios)
+        return cls(rows, smoothed, ratios, khat)
+
     @property
     def effective(self) -> float:
         return float(1.0 / np.sum(np.exp(2.0 * self.log_weights)))
@@ -134,10 +140,7 @@ def weigh(
 ) -> Weighted:
     """Draws of a proposal weighted by the exact density; where it is not finite the weight is zero."""
     rows = proposal.draw(rng, draws)
-    ratios = log_density(rows) - proposal.log_density(rows)
-    ratios = np.where(np.isnan(ratios), -np.inf, ratios)
-    smoothed, khat = psis(ratios)
-    return Weighted(rows, smoothed, ratios, khat)
+    return Weighted.of(rows, log_ratios(log_density(rows), proposal.log_density(rows)))
 
 
 def adapt(
