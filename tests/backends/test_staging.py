@@ -262,7 +262,7 @@ def test_threads_may_replay_one_program_at_once():
                     np.testing.assert_array_equal(one, other)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(functions())
 def test_random_functions_keep_their_numbers(function):
     eager = value_and_grad(function)
@@ -399,7 +399,7 @@ def test_every_example_is_replayed_with_equal_numbers(path):
     assert stage.checked
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(random_programs())
 def test_random_models_are_replayed_with_equal_numbers(program):
     bound = ppl.parse(program.text).bind(program.data)

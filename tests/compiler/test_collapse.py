@@ -384,7 +384,7 @@ def regressions(draw):
     return outer.format(loc), draw(st.sampled_from(SCALES))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(regressions())
 def test_random_regressions(parts):
     loc, scale = parts
@@ -400,7 +400,7 @@ def _words(text):
     return "".join(c if c.isalnum() or c == "_" else " " for c in text).split()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(random_programs())
 def test_random_models(program):
     model = ppl.parse(program.text).bind(program.data)

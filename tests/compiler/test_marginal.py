@@ -80,7 +80,7 @@ def prior_values(model, draws, seed):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}: {case[1]}")
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 100))
 def test_the_marginal_is_the_joint_over_the_conditional(case, seed):
     """`p(y | h) = p(z, y | h) / p(z | y, h)` at any z (Chib 1995)."""

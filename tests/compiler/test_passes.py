@@ -151,7 +151,7 @@ def test_corpus(bound):
     check_every_pass(bound())
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(random_programs())
 def test_random_models(program):
     check_every_pass(ppl.parse(program.text).bind(program.data))

@@ -209,7 +209,7 @@ def test_unknowns_that_move_with_the_predictor_keep_their_draws():
         assert ("y" in derive_guide(plan, "mean_field").predicted) == found
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.tuples(st.sampled_from(sorted(TERMS)), st.sampled_from(("+", "-"))), min_size=1, max_size=4),
     st.sampled_from(DENSITIES),

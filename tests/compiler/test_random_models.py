@@ -98,7 +98,7 @@ def brute_force(sites, y):
     return configurations, np.array([joint(sites, x, y) for x in configurations])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(models())
 def test_sum_and_marginals(sites):
     if bits(sites) > MOST_BITS:

@@ -226,7 +226,7 @@ _arrays = st.lists(st.integers(0, 2), min_size=1, max_size=4).map(np.array)
 _keys = st.lists(st.one_of(_slices, _integers, st.none(), _arrays), max_size=5)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(_keys, st.sampled_from([None, 0, 1, 2, 3]))
 def test_indexing_equals_numpy_or_is_refused(parts, dots):
     """Any key of integers, slices, arrays, None and `...`; what NumPy lays out oddly is refused."""
@@ -266,7 +266,7 @@ def test_masks_select(known, value):
 _shapes = st.lists(st.sampled_from([1, 2, 3]), max_size=3).map(tuple)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(_shapes, _shapes)
 def test_arithmetic_takes_equal_shapes_and_scalars_only(first, second):
     a, b = np.full(first, 1.5), np.full(second, 2.0)
@@ -279,7 +279,7 @@ def test_arithmetic_takes_equal_shapes_and_scalars_only(first, second):
             one * other
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.tuples(st.sampled_from([1, 2, 3]), st.booleans(), st.booleans()), min_size=1, max_size=3),
     st.sampled_from([np.add, np.subtract, np.maximum]),

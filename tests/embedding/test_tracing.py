@@ -389,7 +389,7 @@ def test_names_of_constructors():
 # Fuzz -----------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.permutations(["n", "m", "k"]),
     st.lists(st.sampled_from(["n", "m", "k"]), unique=True, max_size=3),

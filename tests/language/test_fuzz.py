@@ -16,8 +16,6 @@ def test_only_proper_refusals(name):
 
     @settings(
         max_examples=EXAMPLES.get(name, 150),
-        derandomize=True,
-        deadline=None,
         phases=[Phase.generate],
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -114,15 +114,27 @@ class Stage:
         """An eager run; the program is kept only if it gives the same."""
         assert self.program is not None
         outcome = self._eager(*arguments)
-        if all(map(_agree, outcome, self.program.run(*arguments))):
+        if agree(outcome, self.program.run(*arguments)):
             self.checked = True
         else:
             self.program, self.refused = None, "its first replay differs from an eager run"
         return outcome
 
 
-def _agree(value: Any, again: Any) -> bool:
-    """But for rounding, where sums may have lost some digits."""
-    finite = np.abs(np.asarray(value)[np.isfinite(value)])
-    size = float(finite.max(initial=0.0))
-    return np.shape(value) == np.shape(again) and np.allclose(value, again, rtol=1e-7, atol=1e-9 * size, equal_nan=True)
+def agree(values: Sequence[Any], others: Sequence[Any]) -> bool:
+    """But for rounding: sums may have lost some digits, and all of them where terms cancel."""
+    lost = rounding(values)
+    return all(
+        np.shape(value) == np.shape(other)
+        and np.allclose(value, other, rtol=1e-7, atol=1e-9 * _largest(value) + lost, equal_nan=True)
+        for value, other in zip(values, others, strict=True)
+    )
+
+
+def rounding(values: Sequence[Any]) -> float:
+    """What may be left where terms of the size of the largest of these cancel."""
+    return 1e-13 * max(1.0, *map(_largest, values))
+
+
+def _largest(value: Any) -> float:
+    return float(np.abs(np.asarray(value)[np.isfinite(value)]).max(initial=0.0))

@@ -297,7 +297,7 @@ MEANS = {
 }
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.sampled_from(sorted(PRIORS)), st.sampled_from(sorted(MEANS)), st.integers(0, 1000))
 def test_the_elbo_never_falls(scale: str, mean: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
