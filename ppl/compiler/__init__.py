@@ -1,8 +1,11 @@
 """The compiler: named passes from a model to a plan, and code generation from the plan."""
 
-from ppl.compiler.discrete import enumerated_program, marginals_program
-from ppl.compiler.enumeration import enumerate_sites, state_count, too_large
-from ppl.compiler.generate import (
+from ppl.compiler.enumeration.program import enumerated_program, marginals_program
+from ppl.compiler.enumeration.sites import enumerate_sites, state_count, too_large
+from ppl.compiler.marginal.program import conditionals_program
+from ppl.compiler.pipeline import PASSES, compile_model, with_marginals
+from ppl.compiler.predictor.program import predicted_program
+from ppl.compiler.programs.generate import (
     constrain_program,
     density_program,
     encoder_program,
@@ -11,9 +14,6 @@ from ppl.compiler.generate import (
     quantities_program,
     simulate_program,
 )
-from ppl.compiler.marginal_program import conditionals_program
-from ppl.compiler.pipeline import PASSES, compile_model, with_marginals
-from ppl.compiler.predictor_program import predicted_program
 
 __all__ = [
     "PASSES",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ppl.axes import Axis
-from ppl.compiler.writer import location_and_scale
+from ppl.compiler.programs.writer import location_and_scale
 from ppl.model import expressions as ex
 from ppl.model.model import Deterministic, Factor, Model, Site, Statement
 from ppl.model.plan import Cost, Plan

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from ppl.compiler.costs import list_costs, random_parents
-from ppl.compiler.writer import location_and_scale
+from ppl.compiler.programs.writer import location_and_scale
 from ppl.distributions import DISTRIBUTIONS
 from ppl.errors import Diagnostic, ModelError
 from ppl.model.expressions import values_read

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ppl.compiler.collapse import collapse
+from ppl.compiler.collapse.likelihoods import collapse
 from ppl.compiler.costs import list_costs
-from ppl.compiler.enumeration import enumerate_discretes
+from ppl.compiler.enumeration.sites import enumerate_discretes
 from ppl.compiler.estimator import choose_estimators
 from ppl.compiler.hierarchy import split_hierarchy
-from ppl.compiler.marginal import marginalise, may_marginalise
+from ppl.compiler.marginal.groups import marginalise, may_marginalise
 from ppl.compiler.notes import make_points
 from ppl.compiler.parameterise import parameterise
 from ppl.compiler.treatment import treat

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ppl.axes import Axis, Layout, union
-from ppl.compiler.writer import location_and_scale
+from ppl.compiler.programs.writer import location_and_scale
 from ppl.constraints import SUPPORTS
 from ppl.functions import FUNCTIONS, Function
 from ppl.guides.layout import Entry, VectorLayout

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ppl.compiler.predictor import Predicted, predicted_sites
-from ppl.compiler.predictor_moments import Covariance
+from ppl.compiler.predictor.moments import Covariance
+from ppl.compiler.predictor.sites import Predicted, predicted_sites
 from ppl.constraints import SUPPORTS
 from ppl.errors import ModelError
 from ppl.guides.base import GUIDES, GaussianGuide, VectorGuide

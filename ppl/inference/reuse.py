@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ppl.compiler.arrays import ArrayProgram
+from ppl.compiler.programs.arrays import ArrayProgram
 
 MOST_KEPT = 8
 """Sets of programs, the last used ones."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from ppl.blocks import ROWS
-from ppl.compiler.blocks import block_axes
+from ppl.compiler.programs.blocks import block_axes
 from ppl.compiler.work import density_work, work_of
 from ppl.model import expressions as ex
 from ppl.model.model import Deterministic, Site

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ppl.compiler import constrain_program, density_program, encoder_program
-from ppl.compiler.arrays import ArrayProgram
+from ppl.compiler.programs.arrays import ArrayProgram
 from ppl.constraints import SUPPORTS
 from ppl.guides import Guide, Noise
 from ppl.guides.derived import GAUSSIAN

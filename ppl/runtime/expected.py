@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from ppl.compiler import density_program, expected_program, predicted_program
-from ppl.compiler.arrays import ArrayProgram
-from ppl.compiler.predictor_moments import COLUMN, MEAN, VARIANCE
+from ppl.compiler.predictor.moments import COLUMN, MEAN, VARIANCE
+from ppl.compiler.programs.arrays import ArrayProgram
 from ppl.guides import Guide
 from ppl.guides.base import GaussianGuide
 from ppl.guides.closed import against

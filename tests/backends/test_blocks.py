@@ -12,7 +12,7 @@ import pytest
 from ppl.backends import get_backend
 from ppl.backends.staging import STAGE_AFTER, staged_value_and_grad, value_and_grad
 from ppl.blocks import NUMBERS, ROWS, mapped
-from ppl.compiler import blocks
+from ppl.compiler.programs import blocks
 from ppl.guides.derived import derive_guide
 from ppl.inference.target import Target
 from ppl.numeric import NUMPY

@@ -25,7 +25,7 @@ from ppl.backends.staging import (
     value_and_grad,
     values_and_slopes,
 )
-from ppl.compiler import blocks as planned
+from ppl.compiler.programs import blocks as planned
 from ppl.errors import ModelError
 from ppl.guides.derived import derive_guide
 from ppl.inference.target import Target

@@ -14,7 +14,7 @@ from scipy.special import digamma, logsumexp
 
 import ppl
 from ppl.backends import get_backend
-from ppl.compiler.conjugacy import find_conjugacy
+from ppl.compiler.conjugacy.sites import find_conjugacy
 from ppl.inference.coordinate.ascent import CoordinateAscent
 
 MIXTURE = """

@@ -25,7 +25,7 @@ import numpy as np
 
 import ppl
 from ppl.backends import get_backend
-from ppl.compiler.collapse_statistics import statistics as statistics_of
+from ppl.compiler.collapse.statistics import statistics as statistics_of
 from ppl.inference.choose import choose_guide
 from ppl.inference.fit import run_fit
 from ppl.inference.target import Target

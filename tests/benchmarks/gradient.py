@@ -29,7 +29,7 @@ import gradient_models
 import ppl
 from ppl.backends import get_backend
 from ppl.backends.staging import STAGE_AFTER, value_and_grad
-from ppl.compiler import blocks
+from ppl.compiler.programs import blocks
 from ppl.guides.derived import derive_guide
 from ppl.runtime import Executor
 

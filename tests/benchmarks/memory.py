@@ -18,7 +18,7 @@ import resource, sys, time
 import numpy as np
 import ppl
 from ppl.backends import get_backend
-from ppl.compiler import blocks
+from ppl.compiler.programs import blocks
 from ppl.guides.derived import derive_guide
 from ppl.runtime import Executor
 

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 import ppl
 from ppl.axes import Axis
 from ppl.backends import get_backend
-from ppl.compiler import collapse_candidate, collapse_statistics, density_program
-from ppl.compiler.collapse_statistics import statistics
+from ppl.compiler import density_program
+from ppl.compiler.collapse import candidate
+from ppl.compiler.collapse import statistics as statistics_module
+from ppl.compiler.collapse.statistics import statistics
 from ppl.errors import InternalError
 from ppl.inference.choose import choose_guide
 from ppl.inference.sparsity import find_pattern
@@ -260,8 +262,8 @@ def test_blocks_give_the_same_statistics(monkeypatch):
         model = bound(line, names)
         values = some_values(model)
         whole = terms(model, model.plan(), values)
-        monkeypatch.setattr(collapse_statistics, "BLOCK", 64)
-        monkeypatch.setattr(collapse_statistics, "FEWEST_ROWS", 7)
+        monkeypatch.setattr(statistics_module, "BLOCK", 64)
+        monkeypatch.setattr(statistics_module, "FEWEST_ROWS", 7)
         parts = terms(model, model.plan(), values)
         monkeypatch.undo()
         for name, term in whole.items():
@@ -422,8 +424,8 @@ def test_examples(bind):
 def plan_of_all_collapses(model):
     """Every site that can be is collapsed, whether it pays or not."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(collapse_candidate, "LEAST_SHARE", -1e9)
-        patch.setattr(collapse_candidate, "LEAST_SAVING", -1e12)
+        patch.setattr(candidate, "LEAST_SHARE", -1e9)
+        patch.setattr(candidate, "LEAST_SAVING", -1e12)
         return model.plan()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import ppl
 from ppl.backends import get_backend
-from ppl.compiler.conjugacy import find_conjugacy
+from ppl.compiler.conjugacy.sites import find_conjugacy
 from ppl.inference.coordinate.ascent import CoordinateAscent, Family
 from ppl.inference.coordinate.expected import State
 from ppl.inference.coordinate.outcome import log_joint

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import ppl
 from ppl.compiler import compile_model, density_program, with_marginals
-from ppl.compiler.marginal_program import conditionals_program
+from ppl.compiler.marginal.program import conditionals_program
 from ppl.distributions import DISTRIBUTIONS
 from ppl.distributions.formulas import log_rising
 from ppl.errors import InternalError
@@ -233,7 +233,7 @@ def test_named_guides_and_coordinate_ascent_keep_all_unknowns():
 
 
 def test_every_rule_is_of_exponential_families():
-    from ppl.compiler.marginal_statistics import RULES
+    from ppl.compiler.marginal.statistics import RULES
 
     for prior, likelihood in RULES:
         assert DISTRIBUTIONS[prior].exponential is not None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import ppl
 from ppl.backends import get_backend
-from ppl.compiler import blocks
+from ppl.compiler.programs import blocks
 from ppl.guides import Noise, derive_guide
 from ppl.guides.derived import GAUSSIAN
 from ppl.inference.stochastic.batches import step_plan

@@ -10,7 +10,7 @@ import pytest
 
 import ppl
 from ppl.backends.staging import products, stages
-from ppl.compiler.arrays import ArrayProgram
+from ppl.compiler.programs.arrays import ArrayProgram
 from ppl.inference import reuse
 
 MODEL = """

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ppl.backends import Backend
-from ppl.compiler.conjugacy import Conjugacy
+from ppl.compiler.conjugacy.sites import Conjugacy
 from ppl.inference.coordinate.begin import MOST_SEEDS, Seeds, random_weights
 from ppl.inference.coordinate.blocks import GradientBlock, NormalBlock, Slope, precision_pattern
 from ppl.inference.coordinate.expected import Arrays, BlockLayout, ExpectedJoint, State

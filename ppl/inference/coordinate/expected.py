@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ppl.backends import Backend
-from ppl.compiler.conjugacy import Conjugacy
-from ppl.compiler.conjugacy_program import Points, rows_program, sums_program, tables_program
+from ppl.compiler.conjugacy.program import Points, rows_program, sums_program, tables_program
+from ppl.compiler.conjugacy.sites import Conjugacy
 from ppl.constraints import SUPPORTS
 from ppl.guides.layout import VectorLayout
 from ppl.model.resolve import fixed_arguments

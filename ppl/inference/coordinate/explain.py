@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ppl.compiler.conjugacy import Conjugacy, find_conjugacy
+from ppl.compiler.conjugacy.sites import Conjugacy, find_conjugacy
 from ppl.inference.coordinate.outcome import described
 from ppl.model.plan import Plan
 

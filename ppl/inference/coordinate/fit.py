@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ppl.compiler.conjugacy import Conjugacy, find_conjugacy
+from ppl.compiler.conjugacy.sites import Conjugacy, find_conjugacy
 from ppl.errors import InferenceError
 from ppl.inference.coordinate.ascent import CoordinateAscent, Family, TooCoupled
 from ppl.inference.coordinate.outcome import Ascent, outcome

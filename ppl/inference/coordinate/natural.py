@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ppl.compiler.conjugacy import ConjugateFamily
+from ppl.compiler.conjugacy.sites import ConjugateFamily
 from ppl.guides.closed import against
 from ppl.model.model import Site
 from ppl.model.resolve import mask

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ppl.compiler.conjugacy import Conjugacy
+from ppl.compiler.conjugacy.sites import Conjugacy
 from ppl.constraints import SUPPORTS
 from ppl.guides import Guide
 from ppl.guides.derived import GAUSSIAN

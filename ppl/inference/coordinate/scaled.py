@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ppl.compiler.conjugacy_expectation import LOG, MEAN, RECIPROCAL
+from ppl.compiler.conjugacy.expectation import LOG, MEAN, RECIPROCAL
 from ppl.inference.coordinate.blocks import NormalBlock
 from ppl.inference.coordinate.expected import State
 from ppl.inference.coordinate.natural import NaturalFactor

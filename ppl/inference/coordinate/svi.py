@@ -14,7 +14,7 @@ import numpy as np
 
 from ppl.axes import Axis
 from ppl.compiler import compile_model
-from ppl.compiler.conjugacy import Conjugacy, find_conjugacy
+from ppl.compiler.conjugacy.sites import Conjugacy, find_conjugacy
 from ppl.errors import InferenceError
 from ppl.inference.coordinate.ascent import CoordinateAscent, Family
 from ppl.inference.coordinate.blocks import GradientBlock, NormalNatural

@@ -14,7 +14,7 @@ import numpy as np
 
 from ppl.backends import Backend
 from ppl.compiler.parameterise import adaptable, with_degrees
-from ppl.compiler.writer import degree_name
+from ppl.compiler.programs.writer import degree_name
 from ppl.guides import Guide
 from ppl.guides.layout import VectorLayout
 from ppl.inference.deterministic.mean_field import paired_draws

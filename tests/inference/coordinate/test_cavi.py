@@ -13,7 +13,7 @@ from scipy.special import betaln, digamma, gammaln, logsumexp
 
 import ppl
 from ppl.backends import get_backend
-from ppl.compiler.conjugacy import find_conjugacy
+from ppl.compiler.conjugacy.sites import find_conjugacy
 from ppl.errors import InferenceError
 from ppl.inference.coordinate.ascent import CoordinateAscent, Family
 from ppl.inference.coordinate.fit import CaviOptions, ascend

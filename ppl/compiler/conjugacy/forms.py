@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ppl.compiler.conjugacy_expectation import Expectation, NotConjugate
+from ppl.compiler.conjugacy.expectation import Expectation, NotConjugate
 from ppl.distributions import DISTRIBUTIONS
 from ppl.distributions.formulas import HALF_LOG_TWO_PI
 from ppl.model import construct

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ppl.axes import Axis
-from ppl.compiler.collapse_candidate import inlined
-from ppl.compiler.predictor_affine import Affine, elements, log_linear, lookups_inside, predictor
-from ppl.compiler.predictor_moments import Covariance, Moments, coordinate, moments
-from ppl.compiler.writer import Weights, location_and_scale
+from ppl.compiler.collapse.candidate import inlined
+from ppl.compiler.predictor.affine import Affine, elements, log_linear, lookups_inside, predictor
+from ppl.compiler.predictor.moments import Covariance, Moments, coordinate, moments
+from ppl.compiler.programs.writer import Weights, location_and_scale
 from ppl.constraints import SUPPORTS, is_within
 from ppl.distributions import DISTRIBUTIONS, Parameter
 from ppl.model import construct

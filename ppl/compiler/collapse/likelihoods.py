@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from ppl.compiler.collapse_candidate import Candidate, work_of_collapse
-from ppl.compiler.collapse_regression import least_squares
-from ppl.compiler.collapse_rows import at_cells, first_places, sorted_into_cells
-from ppl.compiler.collapse_sums import natural_sums
+from ppl.compiler.collapse.candidate import Candidate, work_of_collapse
+from ppl.compiler.collapse.regression import least_squares
+from ppl.compiler.collapse.rows import at_cells, first_places, sorted_into_cells
+from ppl.compiler.collapse.sums import natural_sums
 from ppl.model.collapse import Collapse, Counts
 from ppl.model.model import DistributionUse
 from ppl.model.plan import Plan

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from ppl.axes import DRAW, Axis, Layout, union
-from ppl.compiler.arrays import ArrayProgram, Ref
-from ppl.compiler.loops import argument, steps_first
-from ppl.compiler.writer import Writer
+from ppl.compiler.programs.arrays import ArrayProgram, Ref
+from ppl.compiler.programs.loops import argument, steps_first
+from ppl.compiler.programs.writer import Writer
 from ppl.loops import DrawLoop, Read
 from ppl.model import expressions as ex
 from ppl.model.circles import circles

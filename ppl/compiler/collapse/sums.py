@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ppl.compiler.collapse_candidate import Candidate
-from ppl.compiler.collapse_linear import Term, terms
-from ppl.compiler.collapse_regression import REGRESSIONS
-from ppl.compiler.collapse_rows import at_cells, first_places, sorted_into_cells
+from ppl.compiler.collapse.candidate import Candidate
+from ppl.compiler.collapse.linear import Term, terms
+from ppl.compiler.collapse.regression import REGRESSIONS
+from ppl.compiler.collapse.rows import at_cells, first_places, sorted_into_cells
 from ppl.model import construct
 from ppl.model.collapse import NaturalSums
 from ppl.model.expressions import Expr

@@ -11,8 +11,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ppl.axes import union
-from ppl.compiler.collapse_rows import RowReader
-from ppl.compiler.collapse_statistics import BLOCK
+from ppl.compiler.collapse.rows import RowReader
+from ppl.compiler.collapse.statistics import BLOCK
 from ppl.model.marginal import Evidence, Marginal
 from ppl.numeric import NUMPY
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ppl.compiler.arrays import ArrayProgram, Ref
-from ppl.compiler.blocks import blocked_term
-from ppl.compiler.collapse_writer import collapsed_term
-from ppl.compiler.predictor import Predicted
-from ppl.compiler.predictor_moments import COLUMN, Covariance, moment
-from ppl.compiler.writer import Writer
+from ppl.compiler.collapse.writer import collapsed_term
+from ppl.compiler.predictor.moments import COLUMN, Covariance, moment
+from ppl.compiler.predictor.sites import Predicted
+from ppl.compiler.programs.arrays import ArrayProgram, Ref
+from ppl.compiler.programs.blocks import blocked_term
+from ppl.compiler.programs.writer import Writer
 from ppl.model.model import Site
 from ppl.model.plan import Plan
 

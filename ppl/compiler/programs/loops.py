@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from ppl.axes import DRAW, Axis, Layout, union
-from ppl.compiler.arrays import ArrayProgram, Recorder, Ref, write_program
+from ppl.compiler.programs.arrays import ArrayProgram, Recorder, Ref, write_program
 from ppl.loops import Loop, Read
 from ppl.model import expressions as ex
 from ppl.model.resolve import Resolved, Resolver

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 
 from ppl.axes import DRAW, Axis, union
 from ppl.blocks import ROWS, Blocks
-from ppl.compiler.arrays import ArrayProgram, Ref
-from ppl.compiler.loops import argument
-from ppl.compiler.writer import Weights, Writer
+from ppl.compiler.programs.arrays import ArrayProgram, Ref
+from ppl.compiler.programs.loops import argument
+from ppl.compiler.programs.writer import Weights, Writer
 from ppl.model import expressions as ex
 from ppl.model.model import Deterministic, Model, Site
 from ppl.model.plan import Plan

@@ -7,7 +7,7 @@ from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from ppl.axes import Axis
-from ppl.compiler.collapse_linear import Kinds, Term, fingerprint, split
+from ppl.compiler.collapse.linear import Kinds, Term, fingerprint, split
 from ppl.constraints import SUPPORTS, is_within
 from ppl.functions import FUNCTIONS
 from ppl.model import construct

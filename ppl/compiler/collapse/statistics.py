@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ppl.compiler.collapse_rows import RowReader
+from ppl.compiler.collapse.rows import RowReader
 from ppl.model.collapse import Cells, Collapse, LeastSquares, NaturalSums
 from ppl.model.expressions import Expr
 from ppl.numeric import NUMPY

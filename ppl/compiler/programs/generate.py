@@ -14,12 +14,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from ppl.axes import DRAW
-from ppl.compiler.ancestral import draw
-from ppl.compiler.arrays import ArrayProgram, Ref
-from ppl.compiler.blocks import blocked_terms
-from ppl.compiler.elimination import eliminate, log_terms, opened_writer
-from ppl.compiler.marginal_program import marginal_term
-from ppl.compiler.writer import Writer, location_and_scale
+from ppl.compiler.enumeration.elimination import eliminate, log_terms, opened_writer
+from ppl.compiler.marginal.program import marginal_term
+from ppl.compiler.programs.ancestral import draw
+from ppl.compiler.programs.arrays import ArrayProgram, Ref
+from ppl.compiler.programs.blocks import blocked_terms
+from ppl.compiler.programs.writer import Writer, location_and_scale
 from ppl.constraints import SUPPORTS
 from ppl.functions import FUNCTIONS
 from ppl.model.expressions import values_read

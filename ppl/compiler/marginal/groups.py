@@ -12,10 +12,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from ppl.compiler.collapse_candidate import inlined
-from ppl.compiler.collapse_linear import Kinds, split
-from ppl.compiler.marginal_statistics import RULES
-from ppl.compiler.predictor_affine import READS
+from ppl.compiler.collapse.candidate import inlined
+from ppl.compiler.collapse.linear import Kinds, split
+from ppl.compiler.marginal.statistics import RULES
+from ppl.compiler.predictor.affine import READS
 from ppl.distributions import DISTRIBUTIONS
 from ppl.model import construct
 from ppl.model import expressions as ex

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ppl.axes import Axis
-from ppl.compiler.collapse_candidate import Candidate
-from ppl.compiler.collapse_linear import Term, fingerprint, terms
-from ppl.compiler.collapse_rows import at_cells, first_places, keys, sorted_into_cells
+from ppl.compiler.collapse.candidate import Candidate
+from ppl.compiler.collapse.linear import Term, fingerprint, terms
+from ppl.compiler.collapse.rows import at_cells, first_places, keys, sorted_into_cells
 from ppl.model import construct
 from ppl.model.collapse import Column, LeastSquares
 from ppl.model.expressions import Expr

@@ -8,8 +8,8 @@ from itertools import combinations
 import numpy as np
 
 from ppl.axes import Axis, union
-from ppl.compiler.collapse_linear import fingerprint
-from ppl.compiler.predictor_affine import Affine, signless
+from ppl.compiler.collapse.linear import fingerprint
+from ppl.compiler.predictor.affine import Affine, signless
 from ppl.model import construct
 from ppl.model import expressions as ex
 from ppl.model.expressions import Dim, Expr, Type, values_read

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ppl.axes import DRAW, Axis
-from ppl.compiler.arrays import ArrayProgram, Ref
-from ppl.compiler.conjugacy import Conjugacy
-from ppl.compiler.conjugacy_expectation import LOG_DET, statistic_name
-from ppl.compiler.elimination import eliminate, opened_writer, state_values
-from ppl.compiler.writer import Writer
+from ppl.compiler.conjugacy.expectation import LOG_DET, statistic_name
+from ppl.compiler.conjugacy.sites import Conjugacy
+from ppl.compiler.enumeration.elimination import eliminate, opened_writer, state_values
+from ppl.compiler.programs.arrays import ArrayProgram, Ref
+from ppl.compiler.programs.writer import Writer
 from ppl.functions import FUNCTIONS
 from ppl.model.model import Factor, Site, Statement
 from ppl.model.resolve import Resolved

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from ppl.axes import DRAW, Axis, union
-from ppl.compiler.arrays import Ref
-from ppl.compiler.collapse_statistics import statistics
-from ppl.compiler.writer import Writer
+from ppl.compiler.collapse.statistics import statistics
+from ppl.compiler.programs.arrays import Ref
+from ppl.compiler.programs.writer import Writer
 from ppl.model.collapse import Collapse, Column, Counts, LeastSquares, NaturalSums
 from ppl.model.resolve import Resolved
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from ppl.axes import Axis, union
-from ppl.compiler.collapse_rows import keys
+from ppl.compiler.collapse.rows import keys
 from ppl.compiler.work import PARAMETER_OPERATIONS, density_work, work_of
 from ppl.distributions import DISTRIBUTIONS
 from ppl.model import construct

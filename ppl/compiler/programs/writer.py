@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ppl.axes import DRAW, Axis, Layout, union
-from ppl.compiler.arrays import ArrayProgram, Recorder, Ref, write_program
-from ppl.compiler.loops import ProgramResolver
+from ppl.compiler.programs.arrays import ArrayProgram, Recorder, Ref, write_program
+from ppl.compiler.programs.loops import ProgramResolver
 from ppl.constraints import SUPPORTS
 from ppl.functions import FUNCTIONS
 from ppl.model.expressions import Call, Expr

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ppl.axes import DRAW, union
-from ppl.compiler.arrays import ArrayProgram, Ref
-from ppl.compiler.marginal_statistics import sums_of_evidence
-from ppl.compiler.writer import Writer
+from ppl.compiler.marginal.statistics import sums_of_evidence
+from ppl.compiler.programs.arrays import ArrayProgram, Ref
+from ppl.compiler.programs.writer import Writer
 from ppl.distributions.base import ExponentialFamily
 from ppl.distributions.formulas import log_rising
 from ppl.model.marginal import Marginal

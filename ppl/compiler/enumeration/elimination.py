@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from ppl.axes import Axis
-from ppl.compiler.arrays import Ref
-from ppl.compiler.collapse_writer import collapsed_term
-from ppl.compiler.writer import Writer
+from ppl.compiler.collapse.writer import collapsed_term
+from ppl.compiler.programs.arrays import Ref
+from ppl.compiler.programs.writer import Writer
 from ppl.functions import FUNCTIONS, Function
 from ppl.functions.reductions import log_sum_exp
 from ppl.model.chains import Chain, opened

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ppl.axes import union
-from ppl.compiler.conjugacy_degree import Monomials, monomials
-from ppl.compiler.conjugacy_expectation import (
+from ppl.compiler.conjugacy.degree import Monomials, monomials
+from ppl.compiler.conjugacy.expectation import (
     COMPLEMENT,
     INVERSE,
     LOG,
@@ -25,7 +25,7 @@ from ppl.compiler.conjugacy_expectation import (
     Expectation,
     NotConjugate,
 )
-from ppl.compiler.conjugacy_forms import expected_log_density
+from ppl.compiler.conjugacy.forms import expected_log_density
 from ppl.distributions import DISTRIBUTIONS, Distribution
 from ppl.model import expressions as ex
 from ppl.model.chains import opened

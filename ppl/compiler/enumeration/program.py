@@ -12,8 +12,7 @@ import numpy as np
 
 from ppl import chains
 from ppl.axes import DRAW, Axis, Layout, union
-from ppl.compiler.arrays import ArrayProgram, Ref
-from ppl.compiler.elimination import (
+from ppl.compiler.enumeration.elimination import (
     Table,
     Value,
     chained,
@@ -24,7 +23,8 @@ from ppl.compiler.elimination import (
     read_elements,
     state_values,
 )
-from ppl.compiler.writer import Writer
+from ppl.compiler.programs.arrays import ArrayProgram, Ref
+from ppl.compiler.programs.writer import Writer
 from ppl.functions import FUNCTIONS, Function
 from ppl.model.chains import Chain
 from ppl.model.elimination import Elimination

@@ -1,0 +1,1 @@
+"""Finite discrete sites: summed out exactly, and drawn afterwards."""

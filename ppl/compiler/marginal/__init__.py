@@ -1,0 +1,1 @@
+"""Groups of latents integrated out in closed form, and drawn afterwards."""
