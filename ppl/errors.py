@@ -34,10 +34,6 @@ class Diagnostic:
     fix: str = ""
 
     @property
-    def is_error(self) -> bool:
-        return self.code.startswith("E")
-
-    @property
     def message(self) -> str:
         return f"{self.found}; {self.expected}" if self.expected else self.found
 

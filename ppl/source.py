@@ -77,10 +77,6 @@ class Span:
         line, column = self.source.position(self.start)
         return f"{self.source.name}:{line}:{column}"
 
-    def to(self, other: Span) -> Span:
-        """The smallest span that covers this one and `other`."""
-        return Span(self.source, min(self.start, other.start), max(self.end, other.end))
-
     def excerpt(self, note: str = "") -> str:
         """The first line of the span with a caret under the exact characters, and `note` behind it."""
         line, column = self.source.position(self.start)

@@ -199,7 +199,7 @@ def show(arguments: argparse.Namespace) -> int:
 
 def _distributions() -> list[tuple[str, str]]:
     from ppl.distributions import DISTRIBUTIONS
-    from ppl.model.builder import signature_text
+    from ppl.model.uses import signature_text
 
     return [(signature_text(family), family.doc) for family in DISTRIBUTIONS.values()]
 

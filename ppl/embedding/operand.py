@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any
 
@@ -49,9 +49,6 @@ class Operand:
                 labels[-1] = value.type.dims[0].label
                 value = construct.named(value, 0, axes[-1])
         return construct.lift(value, axes, labels)
-
-    def with_expression(self, expression: Expr) -> Operand:
-        return replace(self, expression=expression)
 
 
 @singledispatch

@@ -16,9 +16,9 @@ from ppl.errors import ModelError
 from ppl.functions import UNKNOWN
 from ppl.model import DistributionUse, construct
 from ppl.model import expressions as ex
-from ppl.model.builder import core_sizes, support_of_use
 from ppl.model.combine import either
 from ppl.model.expressions import Expr, Type
+from ppl.model.uses import core_sizes, support_of_use
 from ppl.source import Span
 
 

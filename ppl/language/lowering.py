@@ -14,10 +14,11 @@ from ppl.errors import DataError, Diagnostic, ModelError
 from ppl.functions import UNKNOWN
 from ppl.language import networks, parameters, syntax
 from ppl.language.binding import bind, declarations
-from ppl.language.meaning import Scope, Unknown, not_yet
+from ppl.language.meaning import Scope, not_yet
 from ppl.language.names import unused_data
 from ppl.language.order import Step, ordered
 from ppl.language.scans import past_name, past_reads
+from ppl.language.unknown import Unknown
 from ppl.language.walk import target_of
 from ppl.model import construct
 from ppl.model import expressions as ex

@@ -17,11 +17,11 @@ import numpy as np
 from ppl.distributions import DISTRIBUTIONS, combinators
 from ppl.errors import ModelError
 from ppl.model import construct
-from ppl.model.builder import checked_use, core_sizes, simplest, support_of_use
 from ppl.model.expressions import Expr
 from ppl.model.model import DistributionUse, SupportOf
 from ppl.model.resolve import evaluate
 from ppl.model.text import expression_text
+from ppl.model.uses import checked_use, core_sizes, simplest, support_of_use
 from ppl.source import Span, nearest
 
 Uses = Sequence[DistributionUse]

@@ -15,12 +15,12 @@ from ppl.constraints import SUPPORTS
 from ppl.errors import InternalError, ModelError
 from ppl.functions import UNKNOWN
 from ppl.model import expressions as ex
-from ppl.model.builder import core_sizes
 from ppl.model.elimination import Elimination
 from ppl.model.expressions import Expr, Type
 from ppl.model.model import Deterministic, Factor, Model, Param, Site, Statement
 from ppl.model.plan import Cost, Plan
 from ppl.model.retyping import inner_nodes, worked_out_type
+from ppl.model.uses import core_sizes
 
 
 def verify(model: Model) -> None:

@@ -293,10 +293,6 @@ class Fit:
 
         write_fit(self, pathlib.Path(path))
 
-    def with_program(self, program: Bindable) -> Fit:
-        """The same fit with a model to predict with, for one that was loaded without."""
-        return replace(self, program=program)
-
     def __str__(self) -> str:
         numbers = sum(variable.size for variable in self.posterior.variables.values() if variable.kind == "latent")
         evidence = "" if self.log_evidence is None else f", log evidence {self.log_evidence:.2f}"
