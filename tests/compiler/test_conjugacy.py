@@ -67,6 +67,20 @@ PROGRAMS = {
         "plate n in N { z2[n] ~ multi_normal(m, cov = S) }",
         {"m": "normal", "S": "natural"},
     ),
+    "normal Wishart": (
+        "L ~ wishart(4, eye(2))\nm ~ multi_normal(rep(0, 2), prec = 0.1 * L)\n"
+        "plate n in N { z2[n] ~ multi_normal(m, prec = L) }",
+        {"m": "normal", "L": "natural"},
+    ),
+    "scaled precision": (
+        "L ~ wishart(4, eye(2))\nt ~ gamma(2, 1)\nplate n in N { z2[n] ~ multi_normal(rep(0, 2), prec = L / 3 * t) }",
+        {"L": "natural", "t": "natural"},
+    ),
+    "scaled covariance": (
+        "S ~ inverse_wishart(5, eye(2))\nl[n in N] ~ gamma(2, 2)\n"
+        "plate n in N { z2[n] ~ multi_normal(rep(0, 2), cov = 2 * S / l[n]) }",
+        {"S": "natural", "l": "natural"},
+    ),
     "factors": (
         "plate n in N { u[n] ~ multi_normal(rep(0, 2), cov = eye(2)) }\nplate k in 3 { v[k] ~ multi_normal(rep(0, 2),"
         " cov = eye(2)) }\nplate n in N { y[n] ~ normal(u[n] @ v[n % 3], 0.5) }",
@@ -194,6 +208,9 @@ REFUSED = {
     "b ~ normal(0, 1)\ny[n in N] ~ student_t(3, b, 1)": ("b", "not quadratic"),
     "t ~ half_cauchy(1)\ny[n in N] ~ normal(0, t)": ("t", "`half_cauchy` is not of a form"),
     "t ~ gamma(2, 1)\ny[n in N] ~ student_t(3, 0, 1 / sqrt(t))": ("t", "`student_t` is not of a form"),
+    "L ~ wishart(4, eye(2))\nplate n in N { z2[n] ~ multi_normal(rep(0, 2), prec = L * (1 + eye(2))) }": (
+        "L", "elements multiplied one by one",
+    ),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ppl.compiler.conjugacy.expectation import number
+from ppl.compiler.conjugacy.rules import number
 from ppl.model import expressions as ex
 from ppl.model.expressions import Expr
 from ppl.model.model import Deterministic, Model

@@ -12,14 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
+from ppl.compiler.conjugacy.rules import COMPLEMENTS, INVERSES, LOG_DETS, LOGS, MEANS, POWERS
 from ppl.functions import UNKNOWN
 from ppl.model import construct
 from ppl.model import expressions as ex
 from ppl.model.expressions import Expr
 from ppl.model.model import Deterministic, Model
-from ppl.model.resolve import evaluate
 from ppl.model.rewrite import with_children
 
 MEAN, LOG, RECIPROCAL, COMPLEMENT = "mean", "log", "reciprocal", "log complement"
@@ -63,35 +61,31 @@ class Expectation:
 
     def mean(self, node: Expr) -> Expr:
         """E[e]."""
-        return self._rewritten(node, MEAN, _MEANS)
+        return self._rewritten(node, MEAN, MEANS)
 
     def log(self, node: Expr) -> Expr:
         """E[log e]."""
         if not self.reads(node):
             return construct.call("log", [node])
-        return self._rewritten(node, LOG, _LOGS)
+        return self._rewritten(node, LOG, LOGS)
 
     def complement(self, node: Expr) -> Expr:
         """E[log(1 - e)]."""
         if not self.reads(node):
             return construct.call("log1p", [construct.call("negative", [node])])
-        return self._rewritten(node, COMPLEMENT, _COMPLEMENTS)
+        return self._rewritten(node, COMPLEMENT, COMPLEMENTS)
 
     def log_det(self, node: Expr) -> Expr:
         """E[log |e|] of a positive definite matrix."""
         if not self.reads(node):
             return construct.call("log_determinant", [node])
-        if isinstance(node, ex.Call) and node.function == "inverse":
-            return construct.call("negative", [self.log_det(node.arguments[0])])
-        return self._rewritten(node, LOG_DET, {})
+        return self._rewritten(node, LOG_DET, LOG_DETS)
 
     def inverse(self, node: Expr) -> Expr:
         """E[e^-1] of a matrix."""
         if not self.reads(node):
             return construct.call("inverse", [node])
-        if isinstance(node, ex.Call) and node.function == "inverse":
-            return self.mean(node.arguments[0])
-        return self._rewritten(node, INVERSE, {})
+        return self._rewritten(node, INVERSE, INVERSES)
 
     def power(self, node: Expr, exponent: float) -> Expr:
         """E[e^exponent]."""
@@ -103,7 +97,7 @@ class Expectation:
             return self._rewritten(node, RECIPROCAL, {})
         if isinstance(node, ex.Value) and isinstance(parent := self.model.by_name[node.name], Deterministic):
             return self.power(parent.value, exponent)
-        rule = _POWERS.get(node.function) if isinstance(node, ex.Call) else None
+        rule = POWERS.get(node.function) if isinstance(node, ex.Call) else None
         if rule is not None:
             return rule(self, node, exponent)
         if self._is_moved(node):
@@ -174,163 +168,3 @@ class Expectation:
 
 def _title(node: Expr) -> str:
     return f"`{node.function}`" if isinstance(node, ex.Call) else type(node).__name__.lower()
-
-
-def number(node: Expr) -> float | None:
-    """The value of a single known number, None for all else."""
-    if not node.type.static or node.type.axes or node.type.dims:
-        return None
-    return float(np.asarray(evaluate(node).array))
-
-
-# Rules by function ----------------------------------------------------------------------------------------
-
-
-def _linear(q: Expectation, node: Any) -> Expr:
-    arguments = [q.mean(argument) for argument in node.arguments]
-    return construct.call(node.function, arguments, node.span, **dict(node.static))
-
-
-def _bilinear(q: Expectation, node: Any) -> Expr:
-    q.independent(node)
-    return _linear(q, node)
-
-
-def _quotient(q: Expectation, node: Any) -> Expr:
-    q.independent(node)
-    above, below = node.arguments
-    return construct.call("multiply", [q.mean(above), q.power(below, -1.0)])
-
-
-def _as_power(q: Expectation, node: Any) -> Expr:
-    return q.power(node, 1.0) if node.function not in _POWERS else _POWERS[node.function](q, node, 1.0)
-
-
-_MEANS: dict[str, Callable[[Expectation, Any], Expr]] = {
-    **dict.fromkeys(("add", "subtract", "negative", "sum", "mean", "transpose", "diag", "diagonal", "trace"), _linear),
-    **dict.fromkeys(("multiply", "dot", "matmul"), _bilinear),
-    "divide": _quotient,
-    **dict.fromkeys(("sqrt", "square", "reciprocal", "power", "exp"), _as_power),
-    "log": lambda q, node: q.log(node.arguments[0]),
-    "log1p": lambda q, node: q.complement(construct.call("negative", [node.arguments[0]])),
-    "log_determinant": lambda q, node: q.log_det(node.arguments[0]),
-    "inverse": lambda q, node: q.inverse(node.arguments[0]),
-}
-
-
-def _power_of_product(q: Expectation, node: Any, exponent: float) -> Expr:
-    q.independent(node)
-    return construct.call("multiply", [q.power(argument, exponent) for argument in node.arguments])
-
-
-def _power_of_quotient(q: Expectation, node: Any, exponent: float) -> Expr:
-    q.independent(node)
-    above, below = node.arguments
-    return construct.call("multiply", [q.power(above, exponent), q.power(below, -exponent)])
-
-
-def _power_of_power(q: Expectation, node: Any, exponent: float) -> Expr:
-    inner = number(node.arguments[1])
-    if inner is None:
-        raise q.refused(node, "in a power whose exponent is not one known number")
-    return q.power(node.arguments[0], inner * exponent)
-
-
-def _power_of_exp(q: Expectation, node: Any, exponent: float) -> Expr:
-    """`exp(a + c log z)` is a power of z."""
-    (inside,) = node.arguments
-    if not q.reads(inside):
-        return construct.call("power", [node, construct.constant(exponent)])
-    if isinstance(inside, ex.Value) and isinstance(parent := q.model.by_name[inside.name], Deterministic):
-        inside = parent.value
-    rule = _EXPONENTS.get(inside.function) if isinstance(inside, ex.Call) else None
-    if rule is None:
-        raise q.refused(node, "inside `exp`")
-    return rule(q, inside, exponent)
-
-
-def _exp(q: Expectation, inside: Expr, exponent: float) -> Expr:
-    return q.power(construct.call("exp", [inside]), exponent)
-
-
-def _exp_of_sum(q: Expectation, inside: Any, exponent: float) -> Expr:
-    q.independent(inside)
-    sign = -1.0 if inside.function == "subtract" else 1.0
-    left, right = inside.arguments
-    return construct.call("multiply", [_exp(q, left, exponent), _exp(q, right, sign * exponent)])
-
-
-def _exp_of_multiple(q: Expectation, inside: Any, exponent: float) -> Expr:
-    left, right = inside.arguments
-    for known, other in ((right, left), (left, right)) if inside.function == "multiply" else ((right, left),):
-        factor = number(known)
-        if factor is not None:
-            return _exp(q, other, exponent * factor if inside.function == "multiply" else exponent / factor)
-    raise q.refused(inside, "inside `exp`")
-
-
-_EXPONENTS: dict[str, Callable[[Expectation, Any, float], Expr]] = {
-    "log": lambda q, inside, exponent: q.power(inside.arguments[0], exponent),
-    "add": _exp_of_sum,
-    "subtract": _exp_of_sum,
-    "negative": lambda q, inside, exponent: _exp(q, inside.arguments[0], -exponent),
-    "multiply": _exp_of_multiple,
-    "divide": _exp_of_multiple,
-}
-
-_POWERS: dict[str, Callable[[Expectation, Any, float], Expr]] = {
-    "multiply": _power_of_product,
-    "divide": _power_of_quotient,
-    "power": _power_of_power,
-    "sqrt": lambda q, node, exponent: q.power(node.arguments[0], 0.5 * exponent),
-    "square": lambda q, node, exponent: q.power(node.arguments[0], 2.0 * exponent),
-    "reciprocal": lambda q, node, exponent: q.power(node.arguments[0], -exponent),
-    "exp": _power_of_exp,
-}
-
-
-def _log_of_product(q: Expectation, node: Any) -> Expr:
-    sign = "add" if node.function == "multiply" else "subtract"
-    return construct.call(sign, [q.log(argument) for argument in node.arguments])
-
-
-def _log_of_power(q: Expectation, node: Any) -> Expr:
-    exponent = node.arguments[1]
-    if q.reads(exponent):
-        raise q.refused(exponent, "in an exponent")
-    return construct.call("multiply", [exponent, q.log(node.arguments[0])])
-
-
-def _multiple_of_log(factor: float) -> Callable[[Expectation, Any], Expr]:
-    return lambda q, node: construct.call("multiply", [construct.constant(factor), q.log(node.arguments[0])])
-
-
-def _log_of_difference(q: Expectation, node: Any) -> Expr:
-    """`log(1 - z)`."""
-    left, right = node.arguments
-    if number(left) != 1.0:
-        raise q.refused(node, "inside the log of a difference")
-    return q.complement(right)
-
-
-_LOGS: dict[str, Callable[[Expectation, Any], Expr]] = {
-    "multiply": _log_of_product,
-    "divide": _log_of_product,
-    "power": _log_of_power,
-    "sqrt": _multiple_of_log(0.5),
-    "square": _multiple_of_log(2.0),
-    "reciprocal": _multiple_of_log(-1.0),
-    "exp": lambda q, node: q.mean(node.arguments[0]),
-    "subtract": _log_of_difference,
-}
-
-
-def _complement_of_difference(q: Expectation, node: Any) -> Expr:
-    """`log(1 - (1 - z))`."""
-    left, right = node.arguments
-    if number(left) != 1.0:
-        raise q.refused(node, "inside the log of one less it")
-    return q.log(right)
-
-
-_COMPLEMENTS: dict[str, Callable[[Expectation, Any], Expr]] = {"subtract": _complement_of_difference}

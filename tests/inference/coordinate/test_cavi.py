@@ -81,6 +81,46 @@ def test_a_gaussian_mixture_is_at_a_fixed_point_of_its_known_updates() -> None:
     np.testing.assert_allclose(b, 1.5 + 0.5 * np.sum(r * ((y[:, None] - m) ** 2 + v), axis=0), rtol=1e-5)
 
 
+CLUSTERS = """
+data N, K: int
+data y: real[N, 2]
+w ~ dirichlet(rep(0.5, K))
+plate k in K {
+  precision[k] ~ wishart(5, eye(2) / 2)
+  centre[k] ~ multi_normal(rep(0, 2), prec = 0.1 * precision[k])
+}
+plate n in N {
+  z[n] ~ categorical(w)
+  y[n] ~ multi_normal(centre[z[n]], prec = precision[z[n]])
+}
+"""
+
+
+def test_a_mixture_with_full_covariances_is_at_a_fixed_point_of_its_known_updates() -> None:
+    """Bishop 2006, section 10.2, with centres and precisions apart."""
+    rng = np.random.default_rng(0)
+    y = np.concatenate([rng.normal(size=(30, 2)) @ [[0.6, 0.4], [0.0, 0.5]] + c for c in ([-3, 0], [2, 3])])
+    family = ascended(CLUSTERS, {"N": 60, "K": 2, "y": y})
+    (alpha,), (df, scale) = parameters(family, "w"), parameters(family, "precision")
+    block = family.blocks[0]
+    mean, apart = block.mean.reshape(2, 2), (block.points - block.mean).reshape(-1, 2, 2)
+    cov = np.einsum("pki,pkj->kij", apart, apart) / len(apart)
+    expected = df[:, None, None] * scale
+    log_det = digamma((df[:, None] - np.arange(2)) / 2).sum(axis=1) + 2 * np.log(2) + np.linalg.slogdet(scale)[1]
+    away = y[:, None] - mean
+    square = np.einsum("nki,kij,nkj->nk", away, expected, away) + np.einsum("kij,kji->k", expected, cov)
+    log_rho = digamma(alpha) - digamma(alpha.sum()) + 0.5 * (log_det - square)
+    r = np.exp(log_rho - logsumexp(log_rho, axis=1)[:, None])
+    count = r.sum(axis=0)
+    np.testing.assert_allclose(alpha, 0.5 + count, rtol=1e-5)
+    np.testing.assert_allclose(df, 5 + count + 1, rtol=1e-5)
+    inner = np.einsum("nk,nki,nkj->kij", r, away, away) + count[:, None, None] * cov
+    prior = 2 * np.eye(2) + 0.1 * (mean[:, :, None] * mean[:, None] + cov)
+    np.testing.assert_allclose(np.linalg.inv(scale), prior + inner, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.inv(cov), (0.1 + count)[:, None, None] * expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(mean, r.T @ y / (0.1 + count)[:, None], rtol=1e-5)
+
+
 TOPICS = """
 data V, M, K, N: int
 data doc: index(M)[N]
