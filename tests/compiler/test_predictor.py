@@ -209,6 +209,18 @@ def test_unknowns_that_move_with_the_predictor_keep_their_draws():
         assert ("y" in derive_guide(plan, "mean_field").predicted) == found
 
 
+@pytest.mark.parametrize("guide", GUIDES)
+def test_a_row_that_takes_away_what_it_reads_is_certain(guide):
+    """All that a row with g and h equal to 3 reads cancels; rounding leaves a variance a little below 0."""
+    model = bound("z ~ bernoulli(logits = 0.2 + 0.3 * a[3] - 0.1 * a[g] - 0.2 * a[h])", "zgh")
+    plan = replace(model.plan(), collapses={})
+    check(plan, model.data, derive_guide(plan, guide), "z", draws=4000, spread=0.15)
+    chosen, derived = objective(plan, model.data, guide)
+    value, slope = chosen.value_and_grad(somewhere(derived), paired_noise(derived, 4))
+    assert np.isfinite(value)
+    assert np.isfinite(slope).all()
+
+
 @settings(max_examples=25)
 @given(
     st.lists(st.tuples(st.sampled_from(sorted(TERMS)), st.sampled_from(("+", "-"))), min_size=1, max_size=4),

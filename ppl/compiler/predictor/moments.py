@@ -109,6 +109,7 @@ def _independent(model: Model, found: Affine, reads: list[_Read]) -> Expr | None
     """The variance where all coordinates are independent; None where two reads may have some in common."""
     given = _given(model, found, VARIANCE)
     total: Expr | None = None
+    cancels = False
     for read in reads:
         part = read.times(_call("square", read.coefficient), substituted(read.factor, given))
         total = part if total is None else _call("add", total, part)
@@ -123,8 +124,9 @@ def _independent(model: Model, found: Affine, reads: list[_Read]) -> Expr | None
         twice = _call("multiply", construct.constant(2.0), _call("multiply", one.coefficient, other.coefficient))
         shared = _call("multiply", twice, substituted(one.factor, given))
         assert total is not None
-        total = _call("add", total, _call("where", same, shared, construct.constant(0.0)))
-    return total
+        total, cancels = _call("add", total, _call("where", same, shared, construct.constant(0.0))), True
+    # a row may read an element and take it away again: what rounding leaves may be below 0
+    return _call("maximum", total, construct.constant(0.0)) if cancels and total is not None else total
 
 
 def _same_element(one: Expr, other: Expr) -> Expr | None:
