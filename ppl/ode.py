@@ -1,8 +1,9 @@
 """Ordinary differential equations: an adaptive Runge-Kutta method for many solutions at once.
 
-The pair of orders 5 and 4 of Dormand and Prince (1980). All solutions of a batch take the same steps, as short as the
-one that needs the shortest asks for. The steps are chosen on plain values; derivatives are those of the solution
-through these steps (the discrete adjoint), so they are exact for the numbers that are returned.
+The pair of orders 5 and 4 of Dormand and Prince (1980). Solutions of a batch take the same steps, as short as the
+one that needs the shortest asks for; draws that ask for far shorter steps than most are set aside and solved by
+themselves. The steps are chosen on plain values; derivatives are those of the solution through these steps (the
+discrete adjoint), so they are exact for the numbers that are returned.
 """
 
 from __future__ import annotations
@@ -34,6 +35,12 @@ ERROR_WEIGHTS = (71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 
 SHRINK, GROW, SAFETY = 0.2, 5.0, 0.9
 MOST_STEPS = 5_000
 """After so many steps, solutions that ask for a shorter one are given up."""
+FAR = 4.0**5
+"""A draw whose error is so many times the median, so that it asks for steps a quarter as long, is set aside."""
+TELLING, ROUNDED = 0.1, 1e-4
+"""An error below the first part of the tolerance does not make steps short; one below the second may be rounding."""
+FEWEST = 64
+"""Draws that are never parted."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,14 @@ class Path:
     times: np.ndarray
     states: np.ndarray
     ends: np.ndarray
+
+
+@dataclass(frozen=True)
+class Part:
+    """Draws that take the same steps: the places `rows` of them, None for all, and their path."""
+
+    rows: np.ndarray | None
+    path: Path
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,26 +95,52 @@ class System:
         draws = max(sizes, default=1)
         return (*(draws if size is None else size for size in self.batch), *self.event)
 
-    def path(self, xp: Any, initial: np.ndarray, given: Sequence[np.ndarray]) -> Path:
+    def parts(self, xp: Any, initial: np.ndarray, given: Sequence[np.ndarray]) -> list[Part]:
         """Choose the steps. Solutions that cannot be followed are NaN from there on."""
-        slope = self.slope(self.one, xp, given)
-        state = np.array(np.broadcast_to(initial, self.shape((initial, *given))), float)
-        return _Walk(self, slope, state).path()
+        arrays, rows = (initial, *given), None
+        found: list[Part] = []
+        while True:
+            start, *others = self.of_draws(arrays, rows)
+            state = np.array(np.broadcast_to(start, self.shape((start, *others))), float)
+            walk = _Walk(self, self.slope(self.one, xp, others), state)
+            path = walk.path()
+            if not walk.aside.any():
+                return [*found, Part(rows, path)]
+            rows = np.arange(len(walk.aside)) if rows is None else rows
+            kept = ~walk.aside
+            states = np.compress(kept, path.states, axis=1 + self.batch.index(None))
+            found.append(Part(rows[kept], Path(path.times, states, path.ends)))
+            rows = rows[walk.aside]
+
+    def of_draws(self, arrays: Sequence[np.ndarray], rows: np.ndarray | None) -> list[np.ndarray]:
+        """The initial state and the inputs for some of the draws."""
+        if rows is None:
+            return list(arrays)
+        return [
+            array if place is None or np.shape(array)[place] == 1 else np.take(array, rows, axis=place)
+            for array, place in zip(arrays, self.draw_at, strict=True)
+        ]
 
     def solve(self, xp: Any, initial: np.ndarray, given: Sequence[np.ndarray]) -> np.ndarray:
         """The states at the times asked for: (*batch, times, *event)."""
-        path = self.path(xp, initial, given)
-        answer = self.at_times(path)
-        self._last[:] = [answer, path]
+        parts = self.parts(xp, initial, given)
+        answer = self.at_times(parts, self.shape((initial, *given)))
+        self._last[:] = [answer, parts]
         return answer
 
-    def path_of(self, xp: Any, answer: np.ndarray, initial: np.ndarray, given: Sequence[np.ndarray]) -> Path:
-        """The path that led to an answer of `solve`: that of the last one is remembered."""
-        return self._last[1] if self._last and self._last[0] is answer else self.path(xp, initial, given)
+    def parts_of(self, xp: Any, answer: np.ndarray, initial: np.ndarray, given: Sequence[np.ndarray]) -> list[Part]:
+        """The parts that led to an answer of `solve`: those of the last one are remembered."""
+        return self._last[1] if self._last and self._last[0] is answer else self.parts(xp, initial, given)
 
-    def at_times(self, path: Path) -> np.ndarray:
-        """The states at the times asked for: (*batch, times, *event)."""
-        return np.moveaxis(path.states[path.ends], 0, len(self.batch))
+    def at_times(self, parts: Sequence[Part], shape: tuple[int, ...]) -> np.ndarray:
+        """The states at the times asked for: (*batch, times, *event), from states of `shape`."""
+        if parts[0].rows is None:
+            return np.moveaxis(parts[0].path.states[parts[0].path.ends], 0, len(self.batch))
+        answer = np.empty((len(self.times), *shape))
+        by_draw = np.moveaxis(answer, 1 + self.batch.index(None), 0)
+        for part in parts:
+            by_draw[part.rows] = np.moveaxis(part.path.states[part.path.ends], 1 + self.batch.index(None), 0)
+        return np.moveaxis(answer, 0, len(self.batch))
 
 
 def step(slope: Slope, time: Array, state: Array, length: Array) -> tuple[Array, list[Array]]:
@@ -127,6 +168,8 @@ class _Walk:
         self._times = [system.start]
         self._states = [state]
         self._limit = MOST_STEPS
+        self._draws = system.batch.index(None) if None in system.batch else None
+        self.aside = np.zeros(1 if self._draws is None else state.shape[self._draws], bool)
 
     def path(self) -> Path:
         ends = []
@@ -144,16 +187,38 @@ class _Walk:
             left = end - time
             taken = left if length >= 0.999 * left else length
             after, errors = self._tried(time, state, taken)
+            slow = self._slow(errors)
+            if slow.any():
+                state, errors = self._without(state, slow), np.where(slow, 0.0, errors)
+                after = self._without(after, slow)
             error = float(np.max(errors, initial=0.0))
             change = GROW if error == 0.0 else min(max(SAFETY * error**-0.2, SHRINK), GROW)
             if error <= 1.0:
                 self._take(end if taken == left else time + taken, after)
                 return max(length, change * taken) if taken == left else change * taken
             if len(self._times) > self._limit or taken < 1e-12 * max(abs(time), abs(end)):
-                state = self._without(state, errors > 1.0)
+                state = self._without(state, (errors > 1.0) | self._hopeless(errors, taken))
                 self._limit = len(self._times) + MOST_STEPS
             else:
                 length = change * taken
+
+    def _hopeless(self, errors: np.ndarray, length: float) -> np.ndarray:
+        """Solutions that would need more than `MOST_STEPS` of the length they ask for now."""
+        known = errors > ROUNDED
+        asked = SAFETY * length * np.where(known, errors, 1.0) ** -0.2
+        return known & (asked * MOST_STEPS < self._system.times[-1] - self._system.start)
+
+    def _slow(self, errors: np.ndarray) -> np.ndarray:
+        """The solutions of draws that ask for far shorter steps than most and are set aside: at most half of them."""
+        none = np.zeros((1,) * errors.ndim, bool)
+        if self._draws is None or len(self.aside) < FEWEST:
+            return none
+        worst = np.max(np.moveaxis(errors, self._draws, 0).reshape(len(self.aside), -1), axis=1, initial=0.0)
+        slow = worst > max(FAR * float(np.median(worst[~self.aside])), TELLING)
+        if not slow.any() or 2 * np.count_nonzero(slow | self.aside) > len(self.aside):
+            return none
+        self.aside |= slow
+        return np.expand_dims(slow, tuple(range(1, errors.ndim - self._draws)))
 
     def _tried(self, time: float, state: np.ndarray, length: float) -> tuple[np.ndarray, np.ndarray]:
         """The state one step later, and the error of each solution in units of its tolerance."""

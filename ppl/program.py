@@ -180,7 +180,7 @@ class Program:
         `guide` is one of `ppl list guides` or "auto"; `method` is "auto", "deterministic", "adam", "hamiltonian",
         "cavi" or "svi" (closed-form updates), or another of the reference. `progress` shows a bar on standard error
         (default: only on a terminal). `backend` is "autograd", or "jax" where JAX is installed. `options` go to the
-        method, but for `seconds`, how much work "auto" may spend before it begins no further method.
+        method, but for `seconds`, after which a fit ends with the best it has.
         """
         from ppl.inference.fit import run_fit
         from ppl.posterior import Fit

@@ -190,6 +190,28 @@ def test_predict(run):
     assert set(json.loads(Path("p.json").read_text())) == {"y[0]", "y[1]"}
 
 
+def test_mean_field_prints_raw_and_corrected_sds(run):
+    """The predictive sd far outside is 1 under mean field and 3 in truth, as told apart by `--raw`."""
+    Path("m.ppl").write_text(
+        "data N: int\ndata x, y: real[N]\na ~ normal(0, 10)\nb ~ normal(0, 10)\ny ~ normal(a + b * x, 0.5)\n"
+    )
+    Path("d.json").write_text('{"x": [4, 5, 6], "y": [5.1, 5.9, 7]}')
+    Path("new.json").write_text('{"x": [-2]}')
+    code, out, err = run("fit", "m.ppl", "--data", "d.json", "--guide", "mean_field", "--out", "f.fit", *QUICK)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0].split()[:4] == ["mean", "sd", "corrected", "sd"]
+    code, out, err = run("predict", "f.fit", "--data", "new.json", "--out", "p.json")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0].split()[:4] == ["mean", "sd", "raw", "sd"]
+    assert out.splitlines()[2] == "sd and quantiles have the covariance of linear response; raw sd is mean field's own"
+    assert re.fullmatch(r"largest correction: y\[0\], from .* because of a \(correlation 0.9\d\)", out.splitlines()[3])
+    shown = json.loads(Path("p.json").read_text())["y[0]"]
+    code, out, err = run("predict", "f.fit", "--data", "new.json", "--raw", "--out", "p.json")
+    assert (code, err) == (0, "")
+    assert "corrected" not in out
+    assert json.loads(Path("p.json").read_text())["y[0]"]["sd"] == shown["raw_sd"] < 0.4 * shown["sd"]
+
+
 def test_a_python_file_as_model(run):
     Path("m.py").write_text(FUNCTION)
     code, _, err = run("fit", "m.py", "--data", "d.json", "--out", "f.fit", *QUICK)

@@ -14,7 +14,10 @@ BACKENDS = ("autograd", "jax")
 
 
 class Rows(Protocol):
-    """A function of rows (draws, dim), each by itself, to one number each (draws,)."""
+    """A function of rows (draws, dim), each by itself, to one number each (draws,).
+
+    `others` are further arguments of it, arrays that are the same for all rows.
+    """
 
     def values(self, rows: np.ndarray) -> np.ndarray:
         """(draws,)."""
@@ -22,10 +25,10 @@ class Rows(Protocol):
     def gradients(self, rows: np.ndarray) -> np.ndarray:
         """(draws, dim)."""
 
-    def values_and_gradients(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def values_and_gradients(self, rows: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(draws,) and (draws, dim)."""
 
-    def products(self, rows: np.ndarray, vectors: np.ndarray) -> np.ndarray | None:
+    def products(self, rows: np.ndarray, vectors: np.ndarray, *others: np.ndarray) -> np.ndarray | None:
         """Exact products of each row's Hessian with vectors (directions, draws or 1, dim): (directions, draws, dim).
 
         None where a part of the function has no second derivatives; `inexact` then names it.
@@ -36,27 +39,50 @@ class Rows(Protocol):
         """Why there are no exact products, empty as long as there are."""
 
 
+def apart(rows: Any, moving: np.ndarray | None) -> tuple[Any, ...]:
+    """The rows alone, or their coordinates at the places that move, and the others."""
+    if moving is None:
+        return (rows,)
+    return rows[:, moving], rows[:, np.setdiff1d(np.arange(rows.shape[1]), moving)]
+
+
 class Backend(Protocol):
     """An array name space and the derivatives of functions written over it."""
 
     name: str
     xp: Any
 
-    def value_and_grad(self, function: Callable[..., Any]) -> Callable[..., tuple[float, np.ndarray]]:
+    def value_and_grad(
+        self, function: Callable[..., Any], kept: dict[Any, Any] | None = None
+    ) -> Callable[..., tuple[float, np.ndarray]]:
         """`(value, gradient)` of a scalar function with respect to its first argument.
 
-        Every argument is an array, so that the backend may compile for their shapes.
+        Every argument is an array, so that the backend may compile for their shapes. `kept` is as for `rows`.
         """
 
-    def rows(self, function: Callable[..., Any], most: int, kept: dict[Any, Any] | None = None) -> Rows:
+    def rows(
+        self,
+        function: Callable[..., Any],
+        most: int,
+        kept: dict[Any, Any] | None = None,
+        long: bool = False,
+        moving: np.ndarray | None = None,
+    ) -> Rows:
         """Values and derivatives of a function of independent rows; `most` rows fit into memory at once.
+
+        With places that are `moving` the function takes two arrays, the coordinates there and the others, and
+        derivatives are by the former, so that vectors have their number.
+
+        A `long` one takes longer than to record it, and is recorded at the first call.
 
         What is staged or compiled is added to what is `kept`, and taken from there. All of that must be of functions
         that give the same numbers.
         """
 
-    def descent(self, function: Callable[..., Any], update: Callable[..., Any]) -> Callable[..., Any] | None:
-        """Many steps of an optimiser in one call; None where nothing is gained by it.
+    def descent(
+        self, function: Callable[..., Any], update: Callable[..., Any], kept: dict[Any, Any] | None = None
+    ) -> Callable[..., Any] | None:
+        """Many steps of an optimiser in one call; None where nothing is gained by it. `kept` is as for `rows`.
 
         `run(state, rate, *blocks)` steps through the arrays `blocks`, whose first dimension is the steps:
         `function(state[0], *items)` gives the value, `update(xp, state, value, gradient, rate)` the next state, a tuple
@@ -79,4 +105,4 @@ def get_backend(name: str = "autograd") -> Backend:
     return JaxBackend()
 
 
-__all__ = ["BACKENDS", "Backend", "Rows", "get_backend"]
+__all__ = ["BACKENDS", "Backend", "Rows", "apart", "get_backend"]

@@ -11,9 +11,15 @@ from autograd.core import VJPNode
 from autograd.extend import defjvp, defvjp, primitive, register_notrace
 from autograd.numpy.numpy_vjps import unbroadcast_f
 
+from ppl.backends import apart, chains, draws, equations, linear, loops
 from ppl.backends import blocks as sums
-from ppl.backends import chains, draws, equations, linear, loops
-from ppl.backends.staging import StagedFunction, StagedProducts, staged_value_and_grad, values_and_slopes
+from ppl.backends.staging import (
+    STAGE_AFTER,
+    StagedFunction,
+    StagedProducts,
+    staged_value_and_grad,
+    values_and_slopes,
+)
 from ppl.backends.staging.translate import RULES, Rule, elementwise_as, kept, taken
 from ppl.blocks import Blocks
 from ppl.loops import Loop
@@ -151,37 +157,52 @@ class AutogradBackend:
     def __init__(self) -> None:
         self.xp = AutogradNamespace()
 
-    def value_and_grad(self, function: Callable[..., Any]) -> Callable[..., tuple[float, np.ndarray]]:
-        return staged_value_and_grad(function)
+    def value_and_grad(
+        self, function: Callable[..., Any], kept: dict[Any, Any] | None = None
+    ) -> Callable[..., tuple[float, np.ndarray]]:
+        return staged_value_and_grad(function, ({} if kept is None else kept).setdefault("gradient", {}))
 
-    def rows(self, function: Callable[..., Any], most: int, kept: dict[Any, Any] | None = None) -> AutogradRows:
-        return AutogradRows(function, {} if kept is None else kept)
+    def rows(
+        self,
+        function: Callable[..., Any],
+        most: int,
+        kept: dict[Any, Any] | None = None,
+        long: bool = False,
+        moving: np.ndarray | None = None,
+    ) -> AutogradRows:
+        return AutogradRows(function, {} if kept is None else kept, 1 if long else STAGE_AFTER, moving)
 
-    def descent(self, function: Callable[..., Any], update: Callable[..., Any]) -> None:
+    def descent(
+        self, function: Callable[..., Any], update: Callable[..., Any], kept: dict[Any, Any] | None = None
+    ) -> None:
         return None
 
 
 class AutogradRows:
     """See `ppl.backends.Rows`."""
 
-    def __init__(self, function: Callable[..., Any], kept: dict[Any, Any]) -> None:
+    def __init__(
+        self, function: Callable[..., Any], kept: dict[Any, Any], after: int, moving: np.ndarray | None
+    ) -> None:
         values, slopes, products = (kept.setdefault(name, {}) for name in ("values", "slopes", "products"))
-        self._values = StagedFunction(lambda rows: (function(rows),), kept=values)
-        self._slopes = StagedFunction(values_and_slopes(function), kept=slopes)
+        self._moving = moving
+        self._values = StagedFunction(lambda *parts: (function(*parts),), after=after, kept=values)
+        self._slopes = StagedFunction(values_and_slopes(function), after=after, kept=slopes)
         self._products = StagedProducts(function, kept=products)
 
     def values(self, rows: np.ndarray) -> np.ndarray:
-        return self._values(rows)[0]
+        return self._values(*apart(rows, self._moving))[0]
 
     def gradients(self, rows: np.ndarray) -> np.ndarray:
-        return self._slopes(rows)[1]
+        return self._slopes(*apart(rows, self._moving))[1]
 
-    def values_and_gradients(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        values, gradients = self._slopes(rows)
+    def values_and_gradients(self, rows: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values, gradients = self._slopes(*apart(rows, self._moving), *others)
         return values, gradients
 
-    def products(self, rows: np.ndarray, vectors: np.ndarray) -> np.ndarray | None:
-        return self._products(rows, vectors)
+    def products(self, rows: np.ndarray, vectors: np.ndarray, *others: np.ndarray) -> np.ndarray | None:
+        moved, *fixed = apart(rows, self._moving)
+        return self._products(moved, vectors, *fixed, *others)
 
     @property
     def inexact(self) -> str:

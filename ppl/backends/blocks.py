@@ -19,6 +19,7 @@ from autograd.core import VJPNode
 from autograd.extend import defvjp_argnums, primitive, register_notrace
 from autograd.tracer import isbox
 
+from ppl.backends.reuse import Programs, programs_for
 from ppl.backends.staging import StagedFunction, StagedProducts, values_and_slopes
 from ppl.backends.staging.graph import Ref
 from ppl.backends.staging.tangent_calls import CALLS, Given, rule
@@ -50,8 +51,8 @@ register_notrace(VJPNode, _table)
 class _Sums:
     """The sums of a block for each draw: a staged function of what is given, packed, and of the data of the block."""
 
-    def __init__(self, sums: Callable[..., Any]) -> None:
-        self.staged = StagedFunction(lambda packed, *rows: (sums(packed, *rows),), alone=True, after=1)
+    def __init__(self, sums: Callable[..., Any], kept: Programs) -> None:
+        self.staged = StagedFunction(lambda packed, *rows: (sums(packed, *rows),), alone=True, after=1, kept=kept)
 
     def __call__(self, packed: np.ndarray, rows: Sequence[Any]) -> np.ndarray:
         return self.staged(packed, *rows)[0][:, None]
@@ -60,8 +61,8 @@ class _Sums:
 class _Slopes:
     """The same with the slopes beside the sums."""
 
-    def __init__(self, sums: Callable[..., Any]) -> None:
-        self.staged = StagedFunction(values_and_slopes(sums), alone=True, after=1)
+    def __init__(self, sums: Callable[..., Any], kept: Programs) -> None:
+        self.staged = StagedFunction(values_and_slopes(sums), alone=True, after=1, kept=kept)
 
     def __call__(self, packed: np.ndarray, rows: Sequence[Any]) -> np.ndarray:
         values, slopes = self.staged(packed, *rows)
@@ -71,13 +72,20 @@ class _Slopes:
 def _programs(
     xp: Any, blocks: Blocks, given: Sequence[Any], kind: Callable[..., Any], name: str
 ) -> Callable[[Terms], Any]:
-    """For each program of terms what `kind` makes of its sums, once."""
+    """For each program of terms what `kind` makes of its sums, once.
+
+    Data are arguments, so that what is staged serves all models with such terms, whatever the data.
+    """
     shapes = [np.shape(item)[1:] for item in blocks.leading(given)]
 
     def function(terms: Terms) -> Any:
         run = blocks.program(terms, xp)
-        key = (id(terms), id(xp), name)
-        return blocks.remembered(key, lambda: kind(lambda packed, *data: run(data, _unpacked(packed, shapes))))
+
+        def build() -> Any:
+            kept = programs_for("autograd", [terms], {}, name, shapes)
+            return kind(lambda packed, *data: run(data, _unpacked(packed, shapes)), kept)
+
+        return blocks.remembered((id(terms), id(xp), name), build)
 
     return function
 
@@ -180,7 +188,7 @@ def products(xp: Any, blocks: Blocks, rows: Sequence[Any], given: Sequence[Any],
     packed = _packed(blocks, given)
     most = min(NUMBERS // ROWS, len(directions))
     padded = np.concatenate([directions, np.zeros((-len(directions) % most, *directions.shape[1:]))])
-    function = _programs(xp, blocks, given, lambda sums: StagedProducts(sums, alone=True), "products")
+    function = _programs(xp, blocks, given, _staged_products, "products")
 
     def one(part: tuple[Terms, list[Any]]) -> np.ndarray:
         run, total = function(part[0]), np.empty(padded.shape)
@@ -195,6 +203,10 @@ def products(xp: Any, blocks: Blocks, rows: Sequence[Any], given: Sequence[Any],
     parts = blocks.parts(rows)
     first = one(next(parts))  # makes the program, which is not for threads; see `_summed`
     return np.asarray(sum(chain([first], mapped(one, parts))))[: len(directions)]
+
+
+def _staged_products(sums: Callable[..., Any], kept: Programs) -> StagedProducts:
+    return StagedProducts(sums, alone=True, kept=kept)
 
 
 @dataclass(frozen=True, eq=False)

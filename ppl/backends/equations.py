@@ -28,10 +28,25 @@ def cotangents(
     xp: Any, system: System, places: tuple[int, ...], answer: Any, cotangent: Any, initial: Any, *inputs: Any
 ) -> tuple[Any, ...]:
     """Cotangents of the initial state and of the inputs at `places`, from that of the answer."""
-    path = system.path_of(NUMPY, answer, initial, inputs)
-    backwards = _Backwards(xp, system, path, inputs, places)
-    at_start, of_inputs = backwards.run(np.moveaxis(cotangent, len(system.batch), 0))
-    return (summed_to(at_start, np.shape(initial)), *of_inputs)
+    wanted = [initial, *(inputs[place] for place in places)]
+    draw_at = [system.draw_at[0], *(system.draw_at[1 + place] for place in places)]
+    sums = [np.zeros(np.shape(array)) for array in wanted]
+    for part in system.parts_of(NUMPY, answer, initial, inputs):
+        start, *given = system.of_draws((initial, *inputs), part.rows)
+        of_part = cotangent if part.rows is None else np.take(cotangent, part.rows, axis=system.batch.index(None))
+        backwards = _Backwards(xp, system, part.path, given, places)
+        at_start, of_inputs = backwards.run(np.moveaxis(of_part, len(system.batch), 0))
+        for total, found, place in zip(sums, (summed_to(at_start, np.shape(start)), *of_inputs), draw_at, strict=True):
+            _add(total, found, place, part.rows)
+    return tuple(sums)
+
+
+def _add(total: np.ndarray, found: np.ndarray, draw_at: int | None, rows: np.ndarray | None) -> None:
+    """Add what some of the draws contribute, in place."""
+    if rows is None or draw_at is None or total.shape[draw_at] == 1:
+        total += found
+    else:
+        np.moveaxis(total, draw_at, 0)[rows] += np.moveaxis(found, draw_at, 0)
 
 
 def _adjoint(argnums: Sequence[int], answer: Any, arguments: Sequence[Any], named: Any) -> Callable[..., Any]:

@@ -21,8 +21,10 @@ class JaxBackend:
     def __init__(self) -> None:
         self.xp = JaxNamespace()
 
-    def value_and_grad(self, function: Callable[..., Any]) -> Callable[..., tuple[float, np.ndarray]]:
-        compiled = Compiled(jax.value_and_grad(function))
+    def value_and_grad(
+        self, function: Callable[..., Any], kept: dict[Any, Any] | None = None
+    ) -> Callable[..., tuple[float, np.ndarray]]:
+        compiled = ({} if kept is None else kept).setdefault("gradient", Compiled(jax.value_and_grad(function)))
 
         def call(*arguments: np.ndarray) -> tuple[float, np.ndarray]:
             value, gradient = compiled(*arguments)
@@ -30,11 +32,20 @@ class JaxBackend:
 
         return call
 
-    def rows(self, function: Callable[..., Any], most: int, kept: dict[Any, Any] | None = None) -> JaxRows:
-        rows: JaxRows = ({} if kept is None else kept).setdefault("rows", JaxRows(function, most))
+    def rows(
+        self,
+        function: Callable[..., Any],
+        most: int,
+        kept: dict[Any, Any] | None = None,
+        long: bool = False,
+        moving: np.ndarray | None = None,
+    ) -> JaxRows:
+        rows: JaxRows = ({} if kept is None else kept).setdefault("rows", JaxRows(function, most, moving))
         return rows
 
-    def descent(self, function: Callable[..., Any], update: Callable[..., Any]) -> Callable[..., Any]:
+    def descent(
+        self, function: Callable[..., Any], update: Callable[..., Any], kept: dict[Any, Any] | None = None
+    ) -> Callable[..., Any]:
         gradient = jax.value_and_grad(function)
 
         def run(state: Any, rate: Any, *blocks: Any) -> tuple[Any, Any, Any]:
@@ -47,5 +58,5 @@ class JaxBackend:
             (state, total), values = jax.lax.scan(step, (state, 0.0 * state[0]), blocks)
             return state, values, total
 
-        compiled = Compiled(run)
+        compiled = ({} if kept is None else kept).setdefault("descent", Compiled(run))
         return lambda *arguments: jax.tree.map(np.array, compiled(*arguments))

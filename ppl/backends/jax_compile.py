@@ -8,6 +8,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from ppl.backends.jax_forms import form_of
+from ppl.backends.reuse import programs_for
+
 try:
     from jax import enable_x64
 except ImportError:  # before 0.8
@@ -18,7 +21,8 @@ class Compiled:
     """A function of arrays, or trees of them, compiled once for each set of shapes.
 
     Arrays that it closes over, such as data, become arguments of the compiled program: constants in it would be folded
-    for minutes. Double precision is switched on here alone, so other JAX code of the process keeps its own.
+    for minutes, and so it serves any function that does the same to other arrays of the same shapes. Double precision
+    is switched on here alone, so other JAX code of the process keeps its own.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -51,13 +55,18 @@ class _Program:
         turned = [_is_turned(np.asarray(constant)) for constant in closed.consts]
         stored = [np.asarray(c).T if turn else c for c, turn in zip(closed.consts, turned, strict=True)]
 
+        jaxpr = closed.jaxpr  # without the constants: a program that is kept must not hold data
+
         def program(stored: list[Any], leaves: list[Any]) -> Any:
             constants = [c.T if turn else c for c, turn in zip(stored, turned, strict=True)]
-            return tree.unflatten(jax.core.eval_jaxpr(closed.jaxpr, constants, *leaves))
+            return tree.unflatten(jax.core.eval_jaxpr(jaxpr, constants, *leaves))
 
         self._constants = jax.device_put(stored)
-        self._jaxpr = closed.jaxpr
-        self._compiled = jax.jit(program)
+        self._jaxpr = jaxpr
+        kept = programs_for("jax", (), {}, form_of(jaxpr), str(tree), turned)
+        if "compiled" not in kept:
+            kept["compiled"] = jax.jit(program)
+        self._compiled = kept["compiled"]
 
     def run(self, leaves: list[Any]) -> Any:
         return self._compiled(self._constants, leaves)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ppl.backends import apart
 from ppl.backends.jax_compile import Compiled
 
 Array = Any
@@ -22,19 +23,25 @@ class JaxRows:
     the numbers of rows are. At most `most` are evaluated at once.
     """
 
-    def __init__(self, function: Callable[[Array], Array], most: int) -> None:
-        def total(rows: Array) -> tuple[Array, Array]:
-            values = function(rows)
+    def __init__(self, function: Callable[..., Array], most: int, moving: np.ndarray | None = None) -> None:
+        def total(moved: Array, *others: Array) -> tuple[Array, Array]:
+            values = function(moved, *others)
             return jnp.sum(values), values
 
-        gradient = jax.grad(lambda rows: total(rows)[0])
+        def both(rows: Array, *others: Array) -> tuple[tuple[Array, Array], Array]:
+            found: tuple[tuple[Array, Array], Array] = jax.value_and_grad(total, has_aux=True)(
+                *apart(rows, moving), *others
+            )
+            return found
 
-        def second(rows: Array, vectors: Array) -> Array:
-            return jax.vmap(lambda vector: jax.jvp(gradient, (rows,), (vector[None],))[1][0])(vectors)
+        def second(rows: Array, vectors: Array, *others: Array) -> Array:
+            moved, *fixed = apart(rows, moving)
+            gradient = jax.grad(lambda varied: total(varied, *fixed, *others)[0])
+            return jax.vmap(lambda vector: jax.jvp(gradient, (moved,), (vector[None],))[1][0])(vectors)
 
         self._sizes = [min(size, most) for size in SIZES]
-        self._values = Compiled(function)
-        self._both = Compiled(jax.value_and_grad(total, has_aux=True))
+        self._values = Compiled(lambda rows: function(*apart(rows, moving)))
+        self._both = Compiled(both)
         self._products = Compiled(second)
         self.inexact = ""
 
@@ -46,22 +53,22 @@ class JaxRows:
     def gradients(self, rows: np.ndarray) -> np.ndarray:
         return self.values_and_gradients(rows)[1]
 
-    def values_and_gradients(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def values_and_gradients(self, rows: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         values, gradients = [], []
         for part, count in self._parts(rows):
-            (_, value), gradient = self._both(part)
+            (_, value), gradient = self._both(part, *others)
             values.append(np.asarray(value)[:count])
             gradients.append(np.asarray(gradient)[:count])
         return np.concatenate(values), np.concatenate(gradients)
 
-    def products(self, rows: np.ndarray, vectors: np.ndarray) -> np.ndarray | None:
+    def products(self, rows: np.ndarray, vectors: np.ndarray, *others: np.ndarray) -> np.ndarray | None:
         """Forward over reverse, one row after the other: it takes longer to compile than any other program."""
-        if not self.inexact and self._both.leaves_device(rows[:1]):
+        if not self.inexact and self._both.leaves_device(rows[:1], *others):
             self.inexact = "a function that is computed on the host has first derivatives only"
         if self.inexact:
             return None
-        own = np.broadcast_to(vectors, (len(vectors), *rows.shape))
-        return np.stack([self._products(row[None], own[:, n]) for n, row in enumerate(rows)], axis=1)
+        own = np.broadcast_to(vectors, (len(vectors), len(rows), vectors.shape[2]))
+        return np.stack([self._products(row[None], own[:, n], *others) for n, row in enumerate(rows)], axis=1)
 
     def _parts(self, rows: np.ndarray) -> list[tuple[np.ndarray, int]]:
         """The rows in parts of one size, and how many rows of each part count; the others repeat the last one."""

@@ -65,7 +65,7 @@ def _how_to_fit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method", default="auto", help="auto, deterministic, stochastic, cavi, svi, … (default: auto)"
     )
-    parser.add_argument("--seconds", type=float, help="of work after which a fit tries no further method (default: 60)")
+    parser.add_argument("--seconds", type=float, help="after which a fit ends with the best it has (default: about 60)")
     parser.add_argument(
         "--rank", type=_whole(1), help="of the guide low_rank: columns beside the diagonal (default: 5)"
     )
@@ -119,6 +119,7 @@ def _predict_options(predict: argparse.ArgumentParser) -> None:
     predict.add_argument("--model", metavar="MODEL", help="the model, where it was fitted as a Python function")
     predict.add_argument("--draws", type=_whole(1), help="predictive draws (default: as many as the fit has)")
     predict.add_argument("--seed", type=_whole(0), default=0, help="equal seeds give equal results (default: 0)")
+    predict.add_argument("--raw", action="store_true", help="of a mean-field fit, predict from its uncorrected draws")
     predict.add_argument("--out", metavar="OUT.json", type=pathlib.Path, help="write the table as JSON")
 
 
@@ -150,7 +151,7 @@ def _data(parser: argparse.ArgumentParser, what: str, required: bool) -> None:
         help="what a column, or several side by side, is called",
     )
     parser.add_argument(
-        "--stream", action="store_true", help="read rows as they are needed, for a plate noted @minibatch"
+        "--stream", action="store_true", help="read rows as they are needed: once where statistics stand for them"
     )
 
 

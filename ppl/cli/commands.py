@@ -16,7 +16,7 @@ from ppl.errors import UncertainFitWarning
 if TYPE_CHECKING:
     from ppl.model.plan import Plan
     from ppl.posterior import Fit, Summary
-    from ppl.posterior.fit import Run
+    from ppl.posterior.run import Run
     from ppl.program import Program
 
 
@@ -111,7 +111,8 @@ def _evidence(run: Run) -> str:
     if run.method == "exact" and run.log_evidence is not None:
         return f"log evidence {run.log_evidence:.2f} (exact)"
     estimate = "" if run.log_evidence is None else f", log evidence {_nats(run.log_evidence)}"
-    return f"ELBO {_nats(run.elbo)} ± {_nats(run.elbo_mcse)}{estimate}"
+    error = f" ± {_nats(run.elbo_mcse)}" if run.elbo_mcse else " (no draws needed)"
+    return f"ELBO {_nats(run.elbo)}{error}{estimate}"
 
 
 def _nats(value: float) -> str:
@@ -141,7 +142,8 @@ def predict(arguments: argparse.Namespace) -> int:
 
     check_folder(arguments.out)
     fitted = load_fit(arguments.fit, read_model(arguments.model) if arguments.model else None)
-    predicted = fitted.predictive(read_data(arguments), arguments.draws, arguments.seed, arguments.base)
+    data, how = read_data(arguments), (arguments.draws, arguments.seed, arguments.base, arguments.raw)
+    predicted = fitted.predictive(data, *how)
     summary = predicted.summary()
     print(summary)
     if arguments.out is not None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ppl.compiler.collapse.likelihoods import collapse
+from ppl.compiler.collapse.eliminations import count_rows
+from ppl.compiler.collapse.likelihoods import all_at_hand, collapse
 from ppl.compiler.costs import list_costs
 from ppl.compiler.enumeration.sites import enumerate_discretes
 from ppl.compiler.estimator import choose_estimators
@@ -27,6 +28,8 @@ PASSES: tuple[Pass, ...] = (
     split_hierarchy,
     list_costs,
     collapse,
+    count_rows,
+    all_at_hand,
 )
 """Every pass, in order; `marginalise`, which is up to the guide, comes behind `choose_estimators`."""
 
@@ -34,7 +37,7 @@ PASSES: tuple[Pass, ...] = (
 def compile_model(model: Model, marginal: bool = False) -> Plan:
     """Decide the treatment of every site of a bound model; with `marginal` conjugate groups are integrated out.
 
-    Raises ModelError where a site cannot be treated.
+    Raises ModelError where a site cannot be treated, or needs rows that are not at hand.
     """
     plan = Plan(model)
     for run in PASSES:

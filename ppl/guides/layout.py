@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -61,6 +61,17 @@ class VectorLayout:
         sites = tuple(sites)
         places = {site.name: _existing(site) for site in sites if site.present is not None}
         return cls.of_shapes(((site.name, unconstrained_shape(site)) for site in sites), places)
+
+    def only(self, places: np.ndarray) -> VectorLayout:
+        """The entries that stand at these places of the vector, one after the other."""
+        found, start = [], 0
+        for entry in self.entries:
+            inside = int(np.sum((places >= entry.start) & (places < entry.stop)))
+            assert inside in (0, entry.stop - entry.start), "part of an entry"
+            if inside or entry.start == entry.stop:
+                found.append(replace(entry, start=start, stop=start + inside))
+                start += inside
+        return VectorLayout(tuple(found))
 
     @property
     def size(self) -> int:

@@ -22,11 +22,14 @@ from ppl.inference.later import (
     STOCHASTIC_GRADIENTS,
 )
 from ppl.inference.methods import Method, conditional, exact, full_gaussian
+from ppl.inference.work import GRADIENT, density_seconds
 from ppl.model.plan import Plan
 from ppl.source import nearest
 
 FULL_RANK_LIMIT = 1500
-"""Above this many continuous unknowns a dense covariance costs more than it tells."""
+"""Up to so many continuous unknowns a dense covariance is tried whatever it costs."""
+WIDEST, HESSIAN_SECONDS = 3000, 20.0
+"""Up to so many it is where one Hessian takes so many estimated seconds at most."""
 CHOSEN = ("auto", "conditional")
 """Guides that are no single family."""
 DENSE_LIMIT = 100
@@ -57,7 +60,7 @@ def choose_guide(plan: Plan, name: str = "auto", options: Mapping[str, int] | No
         return derive_guide(plan, name, **(options or {}))
     plan = with_marginals(plan)
     guide = derive_guide(plan, "full_rank")
-    return guide if guide.layout.size <= FULL_RANK_LIMIT else derive_guide(plan, "mean_field")
+    return guide if is_dense(plan) else derive_guide(plan, "mean_field")
 
 
 def _check_size(plan: Plan, name: str) -> None:
@@ -70,6 +73,14 @@ def _check_size(plan: Plan, name: str) -> None:
 def plan_size(plan: Plan) -> int:
     """How many continuous unknowns there are."""
     return sum(plan.sites[site.name].size for site in plan.continuous)
+
+
+def is_dense(plan: Plan) -> bool:
+    """Whether a dense covariance is affordable."""
+    size = plan_size(plan)
+    return size <= FULL_RANK_LIMIT or (
+        size <= WIDEST and not is_hierarchical(plan) and size * GRADIENT * density_seconds(plan) <= HESSIAN_SECONDS
+    )
 
 
 def choose_methods(plan: Plan, guide: str, method: str) -> tuple[Method, ...]:
@@ -147,10 +158,8 @@ class Step:
 LADDER: tuple[Step, ...] = (
     Step(conditional, is_hierarchical),
     Step(CONDITIONAL_CHAINS, is_hierarchical),
-    Step(LOW_RANK, lambda plan: plan_size(plan) > FULL_RANK_LIMIT and not is_hierarchical(plan)),
-    Step(
-        full_gaussian, lambda plan: settled(plan) and not is_hierarchical(plan) and plan_size(plan) <= FULL_RANK_LIMIT
-    ),
+    Step(LOW_RANK, lambda plan: not (is_dense(plan) or is_hierarchical(plan))),
+    Step(full_gaussian, lambda plan: settled(plan) and is_dense(plan) and not is_hierarchical(plan)),
     Step(LEARNED_GAUSSIAN, lambda plan: bool(adaptable(plan)) and plan_size(plan) <= DENSE_LIMIT),
     Step(
         full_gaussian, lambda plan: not is_hierarchical(plan) and not settled(plan) and plan_size(plan) <= DENSE_LIMIT

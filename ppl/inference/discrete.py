@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,7 +15,35 @@ from ppl.numeric import NUMPY
 _CHUNK = 4_000_000
 """Numbers in the largest temporary array, roughly."""
 
+MOST_NUMBERS, MOST_KEPT = 20_000_000, 100_000_000
+"""In all draws of the discrete unknowns: above the first, weighted draws are resampled to those that a user gets; above
+the second, there are none.
+"""
+
 Arrays = dict[str, np.ndarray]
+
+
+def kept_rows(plan: Plan, log_weights: np.ndarray | None, count: int, draws: int, seed: int) -> np.ndarray | None:
+    """Which of `count` draws stand for all of them, equally weighted, where discrete unknowns are too many to be drawn
+    for each; None where they are not.
+
+    By systematic resampling (Kitagawa 1996), which adds less noise than independent choices.
+    """
+    if count <= draws or count * _elements(plan) <= MOST_NUMBERS:
+        return None
+    weights = np.ones(count) if log_weights is None else np.exp(log_weights - np.max(log_weights))
+    edges = np.cumsum(weights)
+    chosen = np.searchsorted(edges, (np.arange(draws) + 0.5) / draws * edges[-1])
+    return np.random.default_rng([seed, 3]).permutation(chosen)
+
+
+def is_drawn(plan: Plan, draws: int) -> bool:
+    """Whether so many draws of the discrete unknowns are kept."""
+    return draws * _elements(plan) <= MOST_KEPT
+
+
+def _elements(plan: Plan) -> int:
+    return sum(math.prod(site.shape) for site in plan.enumerated)
 
 
 def draw_enumerated(
@@ -66,11 +95,13 @@ def in_blocks(
     """
     block = max(1, _CHUNK // largest)
     params = {param.name for param in plan.model.params}
-    found: list[Arrays] = []
+    found: Arrays = {}
     for start in range(0, draws, block):
         count = min(block, draws - start)
         part = {name: v if name in params else v[start : start + count] for name, v in values.items()}
         with np.errstate(all="ignore"):
             answer = run(part, count)
-        found.append({name: np.broadcast_to(array, (count, *np.shape(array)[1:])) for name, array in answer.items()})
-    return {name: np.concatenate([part[name] for part in found]) for name in found[0]} if found else {}
+        for name, array in answer.items():
+            whole = found.setdefault(name, np.empty((draws, *np.shape(array)[1:]), np.asarray(array).dtype))
+            whole[start : start + count] = array
+    return found

@@ -8,9 +8,12 @@ from typing import Any
 from ppl.axes import Axis
 from ppl.compiler.hierarchy import CONDITIONAL_BLOCK, HYPER_BLOCK
 from ppl.guides import Guide
+from ppl.guides.mean_field import MeanField
 from ppl.inference.choose import choose_guide, choose_methods
 from ppl.inference.coordinate.explain import coordinate_lines
 from ppl.inference.coordinate.methods import COORDINATE
+from ppl.inference.deterministic.expectations import Expectations
+from ppl.inference.families.fit import DENSE_LIMIT
 from ppl.inference.methods import conditional
 from ppl.inference.result import InferenceResult
 from ppl.inference.staged_text import staged_lines
@@ -44,7 +47,7 @@ def explain(
     else:
         split = _is_split(plan, guide) if result is None else result.method.startswith("conditional")
         family = _guide(derived, split)
-    lines = [*_table(plan), *_alternatives(plan), "", *family]
+    lines = [*_table(plan), *_alternatives(plan), "", *family, *_by_expectations(derived)]
     if result is not None and result.rungs:
         lines += ["", *_tried(result)]
     if result is not None and result.corrections:
@@ -59,6 +62,15 @@ def explain(
         if staged is not None:
             lines += ["", *staged_lines(plan, staged, derived)]
     return "\n".join(lines) + "\n"
+
+
+def _by_expectations(derived: Guide) -> list[str]:
+    """Of mean field how its deterministic fit has the ELBO."""
+    plan = derived.plan
+    stepped = plan.factored or plan.model.params or plan.batches
+    if stepped or not isinstance(derived.gaussian, MeanField) or not 0 < derived.layout.size <= DENSE_LIMIT:
+        return []
+    return [f"without method='stochastic': {Expectations.of(derived)}"]
 
 
 def _is_split(plan: Plan, guide: str) -> bool:

@@ -38,10 +38,11 @@ def boundless(target: Target, mode: Mode) -> tuple[str, ...]:
     """Faults: sites that can go to the end of their range, from a mode on, without the log density falling.
 
     Real ones are asked only where their prior is improper. A group of effects may go there together with its scale, in
-    a spike that carries no weight: models with such groups are not asked.
+    a spike that carries no weight: models with such groups are not asked. Nor is a point where the clock cut short the
+    search for a mode: it is higher elsewhere.
     """
     plan, layout = target.guide.plan, target.guide.layout
-    if adaptable(plan):
+    if adaptable(plan) or (target.clock.cut and not mode.found):
         return ()
     far = np.zeros(target.dim)
     sds = np.minimum(np.nan_to_num(np.sqrt(np.sum(mode.whitening.factor**2, axis=1)), nan=WIDEST), WIDEST)

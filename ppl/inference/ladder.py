@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ppl.compiler.hierarchy import is_hierarchical
+from ppl.inference import clock
+from ppl.inference.clock import Clock
 from ppl.inference.methods import Method, Task
 from ppl.inference.outcome import Outcome
 from ppl.inference.result import LEVELS, Rung, Verdict
 from ppl.inference.verdict import judge
 from ppl.model.plan import Plan
-
-OVERTIME = 2.0
-"""Times the seconds of a task, after which methods that go on in small steps end."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +36,8 @@ class _Climbing:
     rungs: tuple[Rung, ...] = ()
     spent: float = 0.0
 
-    def after(self, plan: Plan, outcome: Outcome, seconds: float) -> _Climbing:
-        judgement = judge(plan, outcome)
+    def after(self, task: Task, outcome: Outcome, seconds: float) -> _Climbing:
+        judgement = judge(task.plan, outcome, task.seconds)
         rung = _record(outcome, judgement[0].level, seconds)
         return _Climbing(
             (*self.outcomes, outcome),
@@ -61,30 +59,38 @@ def climb(task: Task, methods: Sequence[Method]) -> Climbed:
     """The best outcome of the methods, and a record of all that were run.
 
     No method is begun once the estimated work of those before, or the clock, exceeds the task's seconds; nor after one
-    that found the posterior improper, which no method helps. A method that does not suit has no outcome and no record.
+    that found the posterior improper, which no method helps. One that has begun ends, with the best it has, by the
+    task's clock. A method that does not suit has no outcome and no record.
     """
-    began, climbed, note = time.perf_counter(), _Climbing(), ""
-    if len(methods) > 1:
-        task = replace(task, until=began + OVERTIME * task.seconds)
+    climbed, note, lacking, began = _Climbing(), "", list[str](), clock.now()
     for number, method in enumerate(methods):
         if climbed.outcomes:
-            note = _out_of_time(task, climbed, time.perf_counter() - began)
+            note = _out_of_time(task, climbed, clock.now() - began)
             if note or climbed.rungs[-1].level == "trusted" or _hopeless(task.plan, climbed.outcomes[-1]):
                 break
-        start = time.perf_counter()
+        start, own = clock.now(), Clock(task.clock.until)
         last = not climbed.outcomes and number == len(methods) - 1
-        outcome = method(replace(task, previous=climbed.outcomes, seconds=task.seconds - climbed.spent, last=last))
-        if outcome is not None:
-            climbed = climbed.after(task.plan, outcome, time.perf_counter() - start)
-    return climbed.ended(note)
+        left = task.seconds - climbed.spent
+        outcome = method(replace(task, previous=climbed.outcomes, seconds=left, clock=own, last=last))
+        if outcome is None:
+            lacking += own.cut
+        else:
+            climbed = climbed.after(task, replace(outcome, cut=tuple(own.cut)), clock.now() - start)
+    return climbed.ended(note or _lacking(task, lacking))
 
 
 def _out_of_time(task: Task, climbed: _Climbing, elapsed: float) -> str:
     """What to say where nothing further may be begun, or nothing."""
     if climbed.spent <= task.seconds and elapsed <= task.seconds:
         return ""
-    clock = "" if climbed.spent > task.seconds else " by the clock, so that another run may get further"
-    return f"not every method was tried: the {task.seconds:g} s allowed were spent{clock}; `seconds=` allows more"
+    clocked = "" if climbed.spent > task.seconds else " by the clock, so that another run may get further"
+    return f"not every method was tried: the {task.seconds:g} s allowed were spent{clocked}; `seconds=` allows more"
+
+
+def _lacking(task: Task, stages: list[str]) -> str:
+    """What to say of methods that were left out since they would take longer than the time left, or nothing."""
+    said = f"{', '.join(stages)} would take longer than what was left of {task.seconds:g} s; `seconds=` allows more"
+    return f"not every method was tried: {said}" if stages else ""
 
 
 def _hopeless(plan: Plan, outcome: Outcome) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ppl.compiler.parameterise import adaptable
-from ppl.inference.chains.hamiltonian import STARTS, TOGETHER, Chains, run_chains
+from ppl.inference.chains.hamiltonian import BLOCK, STAGES, STARTS, TOGETHER, Chains, run_chains
 from ppl.inference.deterministic.fixed_draws import Whitening
 from ppl.inference.deterministic.parameterisation import learn_degrees
 from ppl.inference.hierarchy.chains import run_conditional_chains, sweeps_within
@@ -49,7 +49,7 @@ def learned_gaussian(task: Task) -> Outcome:
     """`full_gaussian` in coordinates whose degrees of centring have been learned."""
     task.bar.say("parameterisation")
     rng = np.random.default_rng(task.seed)
-    learned = learn_degrees(task.plan, task.data, task.guide, task.backend, rng)
+    learned = learn_degrees(task.plan, task.data, task.guide, task.backend, rng, task.clock)
     outcome = full_gaussian(replace(task, plan=learned.plan, guide=learned.guide, start=learned))
     spent = outcome.spent + learned.spent
     return replace(outcome, plan=learned.plan, method=LEARNED, steps=outcome.steps + learned.gradients, spent=spent)
@@ -63,14 +63,14 @@ def conditional_chains(task: Task) -> Outcome | None:
     if not task.previous:
         return None
     rng = np.random.default_rng(task.seed)
-    target = Target(task.plan, task.data, task.guide, task.backend)
+    target = Target(task.plan, task.data, task.guide, task.backend, task.clock)
     split = ConditionalTarget(target, hyperparameters(task))
     task.bar.say("conditional chains")
     hyper = fit_hyper(split, rng, CONDITIONAL_DRAWS, conditional_starts(task, target, rng))
     sweeps = sweeps_within(task.seconds - target.spent, split, hyper)
     if not sweeps or len(hyper.modes) > 1:
         return None
-    found = run_conditional_chains(split, hyper, rng, sweeps, ENOUGH, task.until)
+    found = run_conditional_chains(split, hyper, rng, sweeps, ENOUGH, task.clock)
     chains, guide = found.chains, moment_matched(_flat(found.chains, MOST_DRAWS))
     weights = _Weights(found.guide_ratios, *bridge(found.ratios.ravel(), found.guide_ratios, chains.effective))
     outcome = _outcome(task, target, chains, guide, weights, _Basis(task.plan))
@@ -96,21 +96,27 @@ class _Weights:
     error: float
 
 
-def hamiltonian(task: Task) -> Outcome:
-    """Chains of Hamiltonian Monte Carlo, started from the draws of the fits before and checked to agree."""
+def hamiltonian(task: Task) -> Outcome | None:
+    """Chains of Hamiltonian Monte Carlo, started from the draws of the fits before and checked to agree.
+
+    None where even chains that need one gradient for a step would not get anywhere in the time left.
+    """
     task.bar.say("chains")
     rng = np.random.default_rng(task.seed)
     basis = _basis(task, rng)
     guide = replace(task.guide, plan=basis.plan)
-    target = Target(basis.plan, task.data, guide, task.backend)
+    target = Target(basis.plan, task.data, guide, task.backend, task.clock)
     count = STARTS * TOGETHER
     batch = count * (1.0 + GRADIENT) * target.seconds + OVERHEAD
+    if task.previous and (sum(STAGES) + BLOCK) * batch > task.seconds - basis.spent:
+        task.clock.lacks("chains")
+        return None
     budget = max(FEWEST_BATCHES, int((task.seconds - basis.spent) / batch))
     chains = run_chains(
-        target.log_density, target.gradient, basis.rows, basis.whitening, rng, budget, ENOUGH, task.until
+        target.log_density, target.gradient, basis.rows, basis.whitening, rng, budget, ENOUGH, task.clock
     )
     half = chains.rows.shape[1] // 2
-    gaussian = moment_matched(chains.rows[:, :half].reshape(-1, target.dim))
+    gaussian = _gaussian(chains.rows[:, :half].reshape(-1, target.dim), basis.whitening)
     weights = _weights_of(gaussian, target, replace(chains, rows=chains.rows[:, half:]), rng)
     outcome = _outcome(task, target, chains, gaussian, weights, basis)
     rate = f"the chains accept only {chains.acceptance:.0%} of their moves"
@@ -165,7 +171,7 @@ def _basis(task: Task, rng: np.random.Generator) -> _Basis:
         if found is not None:
             return found
     if adaptable(task.plan):
-        start = learn_degrees(task.plan, task.data, task.guide, task.backend, rng)
+        start = learn_degrees(task.plan, task.data, task.guide, task.backend, rng, task.clock)
         rows = start.mean + start.sd * rng.standard_normal((STARTS, len(start.mean)))
         return _Basis(start.plan, rows, Whitening(start.mean, np.diag(start.sd)), start.spent)
     rows = finite_starts(task.plan, task.data, task.guide, rng, STARTS)
@@ -183,5 +189,18 @@ def _from_draws(outcome: Outcome, plan: Plan, rng: np.random.Generator) -> _Basi
     weights = None if logs is None else np.exp(logs)
     start = rows[rng.choice(len(rows), STARTS, p=weights)]
     many = rows[rng.choice(len(rows), len(rows), p=weights)]
-    gaussian: Proposal = moment_matched(many)
+    known = outcome.modes[0] if outcome.modes else None
+    gaussian = moment_matched(many) if known is None or not _few(many) else known
     return _Basis(outcome.plan or plan, start, Whitening(gaussian.mean, gaussian.factor))
+
+
+def _few(rows: np.ndarray) -> bool:
+    """Whether rows (draws, dim) tell less of a covariance than a guide does."""
+    return len(rows) < 10 * rows.shape[1]
+
+
+def _gaussian(rows: np.ndarray, known: Whitening) -> Proposal:
+    """With the moments of the rows, or where these are few with a covariance that was known before."""
+    if not _few(rows) or known.factor.ndim < 2:
+        return moment_matched(rows)
+    return Proposal(rows.mean(axis=0), np.linalg.cholesky(known.factor @ known.factor.T))

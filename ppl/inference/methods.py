@@ -13,7 +13,8 @@ from ppl.backends import Backend
 from ppl.compiler.hierarchy import HYPER_BLOCK
 from ppl.guides import Guide
 from ppl.guides.derived import GAUSSIAN
-from ppl.inference.deterministic.corrections import corrections
+from ppl.inference.clock import ENDLESS, Clock
+from ppl.inference.deterministic.corrections import NO_RESPONSE, corrected_rows, corrections
 from ppl.inference.deterministic.findings import (
     FAR_TOO_NARROW,
     NARROW,
@@ -27,13 +28,14 @@ from ppl.inference.deterministic.findings import (
 )
 from ppl.inference.deterministic.fixed_draws import Whitening
 from ppl.inference.deterministic.gaussian import affordable_draws, curvature_alone, fit_gaussian, respond
+from ppl.inference.deterministic.large import LARGE
 from ppl.inference.deterministic.mean_field import LinearResponse
 from ppl.inference.deterministic.mode import Mode, find_mode
 from ppl.inference.deterministic.parameterisation import Learned
 from ppl.inference.hierarchy.conditional import ConditionalTarget
 from ppl.inference.hierarchy.fit import fit_conditional
 from ppl.inference.hierarchy.hyper import fit_hyper
-from ppl.inference.hierarchy.units import UnitsTarget
+from ppl.inference.hierarchy.units import FEW, UnitsTarget
 from ppl.inference.hierarchy.unitwise import fit_units, start_of
 from ppl.inference.importance.sampling import Proposal, Weighted, restricted, weigh
 from ppl.inference.improper import boundless, runaways
@@ -41,9 +43,11 @@ from ppl.inference.outcome import Outcome
 from ppl.inference.progress import Progress
 from ppl.inference.start import finite_starts, varied_starts
 from ppl.inference.target import Target
+from ppl.inference.verdict import FEW_EFFECTIVE
 from ppl.model.plan import Plan
 
 if TYPE_CHECKING:
+    from ppl.inference.deterministic.expectations import ByExpectations
     from ppl.inference.deterministic.wide import WideResponse
 
 STARTS, MANY = 8, 60
@@ -56,9 +60,9 @@ MOST_SHARED = 20
 class Task:
     """What every method is given.
 
-    `seconds` of estimated work are left; methods that go on in small steps end when the clock (`time.perf_counter`)
-    shows `until`. `previous` are the outcomes of the methods before, the latest last; `start` is a mean-field guide to
-    begin from, where there is one. The `last` method must have an outcome.
+    `seconds` of estimated work are left; what goes on in steps ends with the `clock`. `previous` are the outcomes of
+    the methods before, the latest last; `start` is a mean-field guide to begin from, where there is one. The `last`
+    method must have an outcome.
     """
 
     plan: Plan
@@ -70,7 +74,7 @@ class Task:
     bar: Progress
     options: Mapping[str, Any]
     seconds: float = math.inf
-    until: float = math.inf
+    clock: Clock = ENDLESS
     previous: tuple[Outcome, ...] = ()
     start: Learned | None = None
     last: bool = True
@@ -81,7 +85,7 @@ Method = Callable[[Task], Outcome | None]
 
 def exact(task: Task) -> Outcome:
     """For models in which everything latent is enumerated: there is nothing to approximate."""
-    target = Target(task.plan, task.data, task.guide, task.backend)
+    target = Target(task.plan, task.data, task.guide, task.backend, task.clock)
     evidence = float(target.log_density(np.zeros((1, 0)))[0])
     return Outcome(
         method="exact",
@@ -102,7 +106,7 @@ def exact(task: Task) -> Outcome:
 def _starts(task: Task, target: Target, rng: np.random.Generator) -> np.ndarray:
     """Where to look for modes. Far from the best places only where one density is quick: not step after step."""
     if target.dim > MANY:
-        return finite_starts(task.plan, task.data, task.guide, rng, 2)
+        return finite_starts(task.plan, task.data, task.guide, rng, 2 if target.dim <= LARGE else 1)
     if target.stepwise:
         return finite_starts(task.plan, task.data, task.guide, rng, 3)
     return varied_starts(task.plan, task.data, task.guide, rng, STARTS)
@@ -116,7 +120,7 @@ def conditional_starts(task: Task, target: Target, rng: np.random.Generator) -> 
 def full_gaussian(task: Task) -> Outcome:
     """Whitened mean field with linear response, importance-corrected."""
     rng = np.random.default_rng(task.seed)
-    target = Target(task.plan, task.data, task.guide, task.backend)
+    target = Target(task.plan, task.data, task.guide, task.backend, task.clock)
     starts = _starts(task, target, rng)
     fit = fit_gaussian(target, starts, rng, task.bar, task.start)
     best = fit.weighted if fit.weighted.khat <= fit.plain.khat or fit.weighted.good else fit.plain
@@ -124,6 +128,8 @@ def full_gaussian(task: Task) -> Outcome:
     rows = best.rows if corrected else fit.plain.rows
     mean, covariance = best.moments()
     converged, stopped = ending(fit.modes[0], fit.response)
+    if task.clock.cut and not converged:
+        converged, stopped = best.good, "the time allowed was spent"
     problems, notes = mode_findings(fit, target)
     return Outcome(
         method="deterministic",
@@ -139,7 +145,7 @@ def full_gaussian(task: Task) -> Outcome:
         converged=converged,
         stopped=stopped,
         faults=merged(fit.faults, runaways(task.guide, mean, np.sqrt(np.diag(covariance)))),
-        problems=merged(gaussian_problems(fit), problems),
+        problems=merged(() if task.clock.cut else gaussian_problems(fit), problems),
         notes=notes,
         modes=fit.proposals,
         rows=rows,
@@ -148,19 +154,28 @@ def full_gaussian(task: Task) -> Outcome:
 
 
 def mean_field(task: Task) -> Outcome:
-    """Mean field in the model's own coordinates, uncorrected; linear response only says by how much its sds are off."""
+    """Mean field in the model's own coordinates, uncorrected; linear response says by how much its sds are off, and
+    corrects a copy of its draws.
+    """
+    from ppl.inference.deterministic.expectations import by_expectations
+
     rng = np.random.default_rng(task.seed)
-    target = Target(task.plan, task.data, task.guide, task.backend)
+    target = Target(task.plan, task.data, task.guide, task.backend, task.clock)
     start = finite_starts(task.plan, task.data, task.guide, rng, 1)[0]
-    mode, response, improper = _independent(target, start, rng)
+    expected = by_expectations(target, task.data, task.backend)
+    mode, response, improper = _independent(target, expected, start, rng)
     proposal = Proposal(response.mean, np.diag(response.raw_sd))
     sample = weigh(target.log_density, proposal, rng, max(task.draws, affordable_draws(target)))
     outcome = uncorrected(task, target, response, sample, *too_narrow(task.guide, response))
+    outcome = outcome if expected is None else expected.computed(outcome, response)
+    rows = corrected_rows(response, sample.rows)
     return replace(
         outcome,
         faults=merged(improper, outcome.faults),
-        problems=merged(search_problems(mode, response), outcome.problems),
+        problems=merged(() if task.clock.cut else search_problems(mode, response), outcome.problems),
+        notes=merged(outcome.notes, (NO_RESPONSE,) if rows is None else ()),
         corrections=corrections(target, response),
+        corrected=None if rows is None else target.values(rows),
     )
 
 
@@ -191,35 +206,42 @@ def uncorrected(
 
 
 def _independent(
-    target: Target, start: np.ndarray, rng: np.random.Generator
+    target: Target, expected: ByExpectations | None, start: np.ndarray, rng: np.random.Generator
 ) -> tuple[Mode, LinearResponse, tuple[str, ...]]:
     """Mean field from the mode's scales and from unit scales at the start; the better one. Faults where it is improper.
 
-    The joint mode of a hierarchical model is no place to begin, and often there is none.
+    The joint mode of a hierarchical model is no place to begin, and often there is none. What needs no draws has no
+    unknown scales, and is begun at the mode alone.
     """
     mode = find_mode(target, start)
     faults = boundless(target, mode)
     if faults:
-        return mode, curvature_alone(mode), faults
+        return mode, curvature_alone(mode, sound=False), faults
     precision = np.diag(np.linalg.inv(mode.whitening.factor @ mode.whitening.factor.T))
     begin = [Whitening(start, np.eye(target.dim))]
     if mode.found:
         begin.insert(0, Whitening(mode.vector, np.diag(1.0 / np.sqrt(precision))))
-    found = [respond(target, whitening, rng) for whitening in begin]
+    found: list[LinearResponse] = []
+    for whitening in begin:
+        found.append(respond(target, whitening, rng) if expected is None else expected.respond(whitening, rng))
+        if expected is not None and expected.noiseless and found[0].sound:
+            break
     return mode, max(found, key=lambda response: response.elbo if np.isfinite(response.elbo) else -np.inf), ()
 
 
 def conditional(task: Task) -> Outcome | None:
     """The guide of hierarchical models: hyperparameters, and the rest given them.
 
-    Where the rest has many local units that are not Gaussian, each of those is integrated out by itself. Where those
-    share too many unknowns for that, there is no outcome unless this is the last method.
+    Where the rest has many local units that are not Gaussian, each of those is integrated out by itself; where it has
+    few, only if the weights of all together are worth little. Where many units share too many unknowns for that, there
+    is no outcome unless this is the last method.
     """
     rng = np.random.default_rng(task.seed)
-    target = Target(task.plan, task.data, task.guide, task.backend)
+    target = Target(task.plan, task.data, task.guide, task.backend, task.clock)
     split = ConditionalTarget(target, hyperparameters(task))
     apart, modes, starts = None, np.empty((0, target.dim)), None
-    if not split.is_gaussian(np.zeros(len(split.hyper))):
+    gaussian_rest = split.is_gaussian(np.zeros(len(split.hyper)))
+    if not gaussian_rest:
         starts = conditional_starts(task, target, rng)
         shared, point, scale = start_of(split, rng)
         apart = UnitsTarget.of(target, shared, task.plan, task.data, rng)
@@ -231,10 +253,15 @@ def conditional(task: Task) -> Outcome | None:
         hyper = fit_hyper(split, rng, CONDITIONAL_DRAWS, starts)
         modes = hyper.modes
         sample = fit_conditional(split, hyper, rng, CONDITIONAL_DRAWS)
-        effective = sample.effective
+        weak = not sample.good or sample.effective < FEW_EFFECTIVE
+        if weak and not gaussian_rest and len(shared) <= MOST_SHARED and not task.clock.over():
+            apart = UnitsTarget.of(target, shared, task.plan, task.data, rng, FEW)
+            found = sample if apart is None else fit_units(apart, point, scale, rng)
+            better = found.effective / found.copies > sample.effective if found.good else found.khat < sample.khat
+            apart, sample = (apart, found) if better else (None, sample)
     else:
         sample = fit_units(apart, point, scale, rng)
-        effective = sample.effective / sample.copies
+    effective = sample.effective / (1 if apart is None else sample.copies)
     bounds = restricted(sample.log_ratios)
     mean, covariance = sample.moments()
     gaussian = moment_matched(sample.rows, np.exp(sample.log_weights))

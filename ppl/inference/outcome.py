@@ -53,8 +53,14 @@ class Outcome:
     modes: tuple[Proposal, ...] = ()
     """Gaussians at the separate modes that were found, in the coordinates of the rows."""
     corrections: tuple[Correction, ...] = ()
+    corrected: dict[str, np.ndarray] | None = None
+    """Draws of the latents, as many as `values`, with the covariance of linear response; None where that is not known,
+    or the draws need no correction.
+    """
     stochastic: bool = False
     """Whether an optimiser stepped along stochastic gradients."""
+    cut: tuple[str, ...] = ()
+    """The stages that the clock cut short."""
     spent: float = 0.0
     """Estimated seconds of arithmetic, told from the size of the model."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -32,6 +34,19 @@ class Progress:
         """Name the stage a fit is in."""
         if self._bar is not None:
             self._bar.set_description(text)
+
+    @contextmanager
+    def reading(self, rows: int) -> Iterator[Callable[[int], None]]:
+        """While that many rows are read: a function to be told of each block how many it had."""
+        if self._bar is None:
+            yield lambda count: None
+            return
+        self._bar.unit = "row"
+        self._bar.set_description("reading rows")
+        self._bar.reset(total=rows)
+        yield self._bar.update
+        self._bar.unit, self._bar.total = "step", None
+        self._bar.reset()
 
     def __enter__(self) -> Progress:
         return self

@@ -54,10 +54,16 @@ class Rung:
         return f"{self.method}: {figures}: {self.level}"
 
 
+FELT = 0.05
+"""Correlations weaker than this change an sd by a thousandth, and are not named."""
+SAME = 1.0 - 1e-9
+"""Correlations of an element with itself, and with its mirror image in a symmetric matrix."""
+
+
 @dataclass(frozen=True)
 class Correction:
     """The sd that mean field gives an element, the one that linear response makes of it, and whose correlation with it
-    is the reason ("" where there is none to speak of).
+    is the reason ("" where there is none to speak of). Of what is random given the latents, all three are by draws.
     """
 
     name: str
@@ -76,7 +82,8 @@ class InferenceResult:
     `elbo_mcse` are in nats; `log_evidence` is the importance-sampling estimate of log p(data), None
     where there is none. `draws` is how many equally weighted ones a user gets unless asking otherwise. `history` is
     the ELBO along the optimisation; `steps` its length in gradient evaluations. `rungs` are the methods tried, the last
-    not always the one that was kept; `corrections` compare the sds of mean field, where it was asked for.
+    not always the one that was kept; `corrections` compare the sds of mean field, where it was asked for. `corrected`
+    are as many draws as `values`, with the covariance of linear response, where those are mean field's own.
     """
 
     plan: Plan
@@ -100,3 +107,4 @@ class InferenceResult:
     notes: tuple[str, ...] = field(default=())
     rungs: tuple[Rung, ...] = field(default=())
     corrections: tuple[Correction, ...] = field(default=())
+    corrected: dict[str, np.ndarray] | None = None

@@ -6,7 +6,6 @@ out of reach. `docs/decisions/0008-the-ladder.md` has what was measured.
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -44,7 +43,7 @@ def mixture(task: Task) -> Outcome | None:
     guide = _guide(task, before, "mixture", components=max(COMPONENTS, 2 * len(before.modes)))
     family = guide.gaussian
     assert isinstance(family, GaussianMixture)
-    target = Target(guide.plan, task.data, guide, task.backend)
+    target = Target(guide.plan, task.data, guide, task.backend, task.clock)
     first = arranged(_candidates(before, family.components, rng), family.components, rng)
     found, sample, history = population(target, first, rng, affordable_draws(target))
     parts = found.components
@@ -68,11 +67,10 @@ def flow(task: Task) -> Outcome | None:
     if not task.previous or not 1 < task.guide.layout.size <= BENDABLE:
         return None
     guide = _guide(task, min(task.previous, key=lambda each: each.khat), "flow")
-    target = Target(guide.plan, task.data, guide, task.backend)
+    target = Target(guide.plan, task.data, guide, task.backend, task.clock)
     if task.seconds < FEWEST_STEPS * (ADAM.gradient_draws * GRADIENT * target.seconds + STEP_OVERHEAD):
         return None
-    until = min(task.until, time.perf_counter() + task.seconds)
-    outcome = by_adam(replace(task, plan=guide.plan, guide=guide, until=until))
+    outcome = by_adam(replace(task, plan=guide.plan, guide=guide))
     reliable = outcome.khat < threshold(len(outcome.ratios))
     return replace(outcome, method=FLOW, plan=guide.plan, guide=guide, converged=outcome.converged or reliable)
 

@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from ppl.backends import Backend
+from ppl.backends import Backend, Rows
+from ppl.backends.reuse import part_of, programs_for
 from ppl.compiler import quantities_program
 from ppl.guides import Guide
-from ppl.inference.reuse import programs_for
+from ppl.inference.clock import ENDLESS, Clock
+from ppl.inference.in_blocks import InBlocks, power_of_two
 from ppl.inference.work import GRADIENT, density_seconds, stepwise, widest_array
 from ppl.model.model import Deterministic
 from ppl.model.plan import Plan
+from ppl.model.streamed import statements_reading
 from ppl.numeric import NUMPY
 from ppl.runtime import Executor
 
@@ -27,11 +30,14 @@ class Target:
 
     Vectors have length `dim`; every method takes rows (draws, dim) and works through them in blocks. `evaluations`
     counts gradients, `densities` log densities; `seconds` is about what one log density takes, and where it is
-    `stepwise` far more at unlikely places.
+    `stepwise` far more at unlikely places. What searches it in steps ends with `clock`.
     """
 
-    def __init__(self, plan: Plan, data: Mapping[str, Any], guide: Guide, backend: Backend) -> None:
+    def __init__(
+        self, plan: Plan, data: Mapping[str, Any], guide: Guide, backend: Backend, clock: Clock = ENDLESS
+    ) -> None:
         self.guide = guide
+        self.clock = clock
         self.dim = guide.layout.size
         self.evaluations = 0
         self.densities = 0
@@ -40,9 +46,17 @@ class Target:
         self._plain = Executor(plan, data, NUMPY)
         differentiable = Executor(plan, data, backend.xp)
         widest = max(self.dim, widest_array(plan, backend.xp.in_blocks))
-        self._block = _power_of_two(_CHUNK // widest)
-        kept = programs_for(backend.name, differentiable.log_joint_programs, data, guide.layout, self._block)
-        self._log_joint = backend.rows(lambda rows: differentiable.log_joint(guide, rows), self._block, kept)
+        most = power_of_two(_CHUNK // widest)
+        kept = programs_for(backend.name, differentiable.log_joint_programs, data, guide.layout, most)
+
+        def rows_along(places: np.ndarray) -> Rows:
+            own = part_of(kept, "along", tuple(map(int, places)))
+            return backend.rows(differentiable.log_joint_along(guide, places), most, own, moving=places)
+
+        self._log_joint = InBlocks(
+            backend.rows(lambda rows: differentiable.log_joint(guide, rows), most, kept), most, self.dim
+        )
+        self._rows_along = rows_along
 
     @property
     def spent(self) -> float:
@@ -52,23 +66,18 @@ class Target:
     def log_density(self, rows: np.ndarray) -> np.ndarray:
         """(draws,)."""
         self.densities += len(rows)
-        with np.errstate(all="ignore"):
-            return np.concatenate([self._log_joint.values(part) for part in self._blocks(rows)])
+        return self._log_joint.values(rows)
 
     def gradient(self, rows: np.ndarray) -> np.ndarray:
         """(draws, dim)."""
         self.evaluations += len(rows)
-        with np.errstate(all="ignore"):
-            return np.concatenate([self._log_joint.gradients(part) for part in self._blocks(rows)])
+        return self._log_joint.gradients(rows)
 
     def value_and_gradient(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Log densities (draws,) and gradients (draws, dim)."""
         self.evaluations += len(rows)
         self.densities += len(rows) if len(rows) > 1 else 0
-        with np.errstate(all="ignore"):
-            parts = [self._log_joint.values_and_gradients(part) for part in self._blocks(rows)]
-        values, gradients = zip(*parts, strict=True)
-        return np.concatenate(values), np.concatenate(gradients)
+        return self._log_joint.values_and_gradients(rows)
 
     def hessians(self, rows: np.ndarray, step: np.ndarray) -> np.ndarray:
         """(draws, dim, dim), symmetric.
@@ -82,25 +91,20 @@ class Target:
     @property
     def inexact(self) -> str:
         """Why there are no exact second derivatives; empty where there are, as far as is known."""
-        return self._log_joint.inexact
+        return self._log_joint.rows.inexact
 
     def products(self, rows: np.ndarray, vectors: np.ndarray) -> np.ndarray | None:
         """Exact products of each row's Hessian with vectors (directions, draws or 1, dim): (directions, draws, dim).
 
         None where a part of the density has no second derivatives.
         """
-        most = min(len(vectors), self._block)
-        size = min(_power_of_two(self._block // most), _power_of_two(2 * len(rows) - 1))
-        columns = []
-        with np.errstate(all="ignore"):
-            for start in range(0, len(rows), size):
-                own = vectors if vectors.shape[1] == 1 else vectors[:, start : start + size]
-                found = self._products(rows[start : start + size], own, most, size)
-                if found is None:
-                    return None
-                columns.append(found)
-        self.evaluations += len(rows) * len(vectors)
-        return np.concatenate(columns, axis=1)
+        found = self._log_joint.products(rows, vectors)
+        self.evaluations += 0 if found is None else len(rows) * len(vectors)
+        return found
+
+    def along(self, places: np.ndarray) -> Along:
+        """The same density as a function of the coordinates at `places`, which are all of some sites."""
+        return Along(self, InBlocks(self._rows_along(places), self._log_joint.most, len(places)))
 
     def curved(self, rows: np.ndarray, vectors: np.ndarray, step: np.ndarray) -> np.ndarray:
         """`products`, or where there are none central differences along each vector, about `step` (dim,) long."""
@@ -114,22 +118,6 @@ class Target:
             for sign in (1.0, -1.0)
         )
         return 0.5 * lengths * (after - before)
-
-    def _products(self, rows: np.ndarray, vectors: np.ndarray, most: int, size: int) -> np.ndarray | None:
-        """Of at most `size` rows, `most` vectors at a time. Both are filled up, so that few programs are made."""
-        count, each = len(rows), vectors.shape[1]
-        rows = np.concatenate([rows, np.repeat(rows[-1:], size - count, axis=0)])
-        if each > 1:
-            vectors = np.concatenate([vectors, np.zeros((len(vectors), size - count, self.dim))], axis=1)
-        directions = len(vectors)
-        vectors = np.concatenate([vectors, np.zeros((-directions % most, *vectors.shape[1:]))])
-        parts = []
-        for start in range(0, len(vectors), most):
-            found = self._log_joint.products(rows, vectors[start : start + most])
-            if found is None:
-                return None
-            parts.append(found[:, :count])
-        return np.concatenate(parts)[:directions]
 
     def _differences(self, rows: np.ndarray, step: np.ndarray) -> np.ndarray:
         draws, dim = rows.shape
@@ -148,14 +136,17 @@ class Target:
     def quantities(self, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Deterministic statements, those of the predict block too, at values of the latents: (draws, *shape).
 
-        Without those that read anything else that is random, and those too large for so many draws.
+        Without those that read anything else that is random, or rows that are not at hand, and those too large for so
+        many draws.
         """
         model = self.guide.plan.model
+        reading = statements_reading(model, frozenset())
         count = len(next(iter(values.values())))
         wanted = [
             statement.name
             for statement in (*model.statements, *model.predicted)
             if isinstance(statement, Deterministic)
+            and statement.name not in reading
             and model.random_ancestors(statement) <= values.keys()
             and math.prod(statement.shape) * count <= _CHUNK
         ]
@@ -167,10 +158,25 @@ class Target:
         shapes = {name: (count, *np.shape(found[name])[1:]) for name in wanted}
         return {name: np.broadcast_to(np.asarray(found[name], float), shapes[name]) for name in wanted}
 
-    def _blocks(self, rows: np.ndarray) -> list[np.ndarray]:
-        return [rows[start : start + self._block] for start in range(0, len(rows), self._block)]
 
+class Along:
+    """A target as a function of some of its coordinates, at values of the others that stay.
 
-def _power_of_two(most: int) -> int:
-    """The largest that is not above `most`, at least 1."""
-    return 1 << (max(1, most).bit_length() - 1)
+    It takes whole rows (draws, dim); gradients, vectors and products are of `width` coordinates. What follows from the
+    others alone, such as the Cholesky factor of a kernel, is not differentiated.
+    """
+
+    def __init__(self, target: Target, log_joint: InBlocks) -> None:
+        self._target = target
+        self._log_joint = log_joint
+
+    def gradient(self, rows: np.ndarray) -> np.ndarray:
+        """(draws, width)."""
+        self._target.evaluations += len(rows)
+        return self._log_joint.gradients(rows)
+
+    def products(self, rows: np.ndarray, vectors: np.ndarray) -> np.ndarray | None:
+        """As `Target.products`, of vectors (directions, draws or 1, width)."""
+        found = self._log_joint.products(rows, vectors)
+        self._target.evaluations += 0 if found is None else len(rows) * len(vectors)
+        return found

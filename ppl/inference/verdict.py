@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ppl.inference.chains.hamiltonian import AGREE
+from ppl.inference.clock import SECONDS
 from ppl.inference.importance.psis import threshold
 from ppl.inference.outcome import Outcome
 from ppl.inference.result import LEVELS, Verdict
@@ -20,12 +23,18 @@ EVEN = 0.1
 """Relative standard deviation of all importance weights up to which no mean is off by more than as many sds (Cauchy and
 Schwarz), whatever the shape of what little tail they have: k-hat knows no scale.
 """
+MORE = 5.0
+"""Times the seconds allowed are what is advised where they were too few."""
+UNTOLD = 1.0
+"""Relative uncertainty of an sd that says nothing about it; there may be none."""
 FAR_APART = 1.05
 """Chains with a larger R-hat have not found the same distribution."""
 
 
-def judge(plan: Plan, outcome: Outcome) -> tuple[Verdict, float | None]:
-    """The verdict on an outcome, and its evidence estimate where a proper prior gives that a meaning."""
+def judge(plan: Plan, outcome: Outcome, seconds: float = SECONDS) -> tuple[Verdict, float | None]:
+    """The verdict on an outcome that so many seconds were allowed for, and its evidence estimate where a proper prior
+    gives that a meaning.
+    """
     count = len(outcome.ratios)
     limit = threshold(outcome.independent or count)
     lost = int(np.sum(~np.isfinite(outcome.ratios))) if outcome.rhat is None else 0
@@ -38,7 +47,7 @@ def judge(plan: Plan, outcome: Outcome) -> tuple[Verdict, float | None]:
         advice.append("look at the priors' ranges, or give the model another form")
         level = "not trusted"
     if outcome.rhat is not None:
-        level = _chains(outcome, level, reasons, advice)
+        level = _chains(outcome, level, reasons, advice, seconds)
     elif outcome.unchecked:
         level = _worse(level, "care")
         reasons.append(outcome.unchecked)
@@ -49,6 +58,10 @@ def judge(plan: Plan, outcome: Outcome) -> tuple[Verdict, float | None]:
     if outcome.log_weights is not None and outcome.effective < FEW_EFFECTIVE:
         level = _worse(level, "care" if outcome.effective >= TOO_FEW_EFFECTIVE else "not trusted")
         reasons.append(_uncertain(outcome))
+    if outcome.cut and (outcome.rhat is None or outcome.rhat > AGREE):  # chains that agree need nothing that was cut
+        level = _worse(level, "care")
+        reasons.append(f"the time allowed was spent, which cut short {_listed(outcome.cut)}")
+        advice.insert(0, _more_time(seconds))
     if not outcome.converged:
         level = "not trusted"
         reasons.append(f"the optimisation has not converged: {outcome.stopped}")
@@ -57,24 +70,38 @@ def judge(plan: Plan, outcome: Outcome) -> tuple[Verdict, float | None]:
     if level == "trusted":
         reasons.append(_praise(outcome))
     if level != "not trusted" and (found := uncertain_sd(outcome.values, outcome.log_weights, outcome.effective)):
-        reasons.append(f"the sd of {found[0]} is uncertain by {found[1]:.0%}, since its tails are heavy")
+        reasons.append(_heavy(*found))
     proper = all(site.distribution.family.proper for site in plan.model.latents) and not plan.model.params
     evidence = outcome.log_evidence if proper else None
     khat = outcome.khat if outcome.rhat is None and not outcome.unchecked else None
     return Verdict(level, tuple(reasons), tuple(dict.fromkeys(advice)), khat), evidence
 
 
-def _chains(outcome: Outcome, level: str, reasons: list[str], advice: list[str]) -> str:
+def _chains(outcome: Outcome, level: str, reasons: list[str], advice: list[str], seconds: float) -> str:
     """The level of draws of Markov chains; what is wrong with them is added to the reasons."""
     assert outcome.rhat is not None
     if outcome.rhat > AGREE:
         level = "not trusted" if outcome.rhat > FAR_APART else _worse(level, "care")
         reasons.append(f"the chains do not agree (R-hat {outcome.rhat:.3f} is above {AGREE})")
-        advice += ["allow more time: `seconds=120`", _advice(outcome)]
+        advice += [_more_time(seconds), _advice(outcome)]
     if outcome.effective < FEW_EFFECTIVE:
         level = _worse(level, "care" if outcome.effective >= TOO_FEW_EFFECTIVE else "not trusted")
         reasons.append(_uncertain(outcome))
     return level
+
+
+def _heavy(name: str, error: float) -> str:
+    if error > UNTOLD:
+        return f"the sd of {name} cannot be told from draws, since its tails are so heavy: quantiles can"
+    return f"the sd of {name} is uncertain by {error:.0%}, since its tails are heavy"
+
+
+def _more_time(seconds: float) -> str:
+    return f"allow more time: `seconds={MORE * seconds:g}`"
+
+
+def _listed(stages: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(stages[:-1]), stages[-1])))
 
 
 def _even(ratios: np.ndarray) -> bool:

@@ -28,7 +28,8 @@ def density_seconds(plan: Plan) -> float:
     expressions: list[ex.Expr] = []
     numbers = 10.0
     integrated = {name: marginal for marginal in plan.marginals for name in marginal.members}
-    for statement in plan.model.statements:
+    for original in plan.model.statements:
+        statement = plan.over_cells.get(original.name, original)
         if (marginal := integrated.get(statement.name)) is not None:
             if statement is marginal.site:
                 expressions += marginal.site.distribution.expressions
@@ -41,7 +42,7 @@ def density_seconds(plan: Plan) -> float:
             expressions += statement.inputs
         elif not isinstance(statement, Deterministic):
             expressions += statement.inputs
-    numbers += TABLE * sum(elimination.largest for elimination in plan.eliminations)
+    numbers += TABLE * sum(elimination.largest for elimination in plan.evaluated_eliminations)
     return SECONDS * (numbers + work_of(_with_definitions(plan, expressions)))
 
 
@@ -71,7 +72,7 @@ def widest_array(plan: Plan, in_blocks: bool) -> int:
     sizes = [
         math.prod(site.shape) // (short[site.name].size // ROWS if site.name in short else 1)
         for site in plan.model.sites
-        if site.name not in plan.collapses
+        if site.name not in plan.collapses and site.name not in plan.over_cells
     ]
-    sizes += [elimination.largest for elimination in plan.eliminations]
+    sizes += [elimination.largest for elimination in plan.evaluated_eliminations]
     return max([1, *sizes, *(int(found.work) for found in plan.collapses.values())])

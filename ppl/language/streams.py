@@ -20,7 +20,8 @@ def column_as(column: Column, name: str, kind: str, base: int) -> tuple[Column, 
     if facts.infinite is not None:
         return renamed, ("E501", f"{name}: row {facts.infinite} is infinite", "")
     if kind in WHOLE and not facts.whole:
-        return renamed, ("E513", f"{name} has numbers that are not whole", f"`{kind}` takes whole numbers")
+        found = f"{name} has numbers that are not whole, the first in row {facts.fraction}"
+        return renamed, ("E513", found, f"`{kind}` takes whole numbers")
     if kind == "bool" and not 0 <= facts.lowest <= facts.highest <= 1:
         return renamed, ("E513", f"{name} has {facts.highest:g}", "true or false (0 or 1) is expected")
     return (renamed.counted(base if kind == "index" else 0) if kind in WHOLE else renamed), None

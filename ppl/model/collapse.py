@@ -12,8 +12,10 @@ from typing import ClassVar
 import numpy as np
 
 from ppl.axes import Axis
+from ppl.model.elimination import Elimination
 from ppl.model.expressions import Expr
-from ppl.model.model import Site
+from ppl.model.kinds import Kinds
+from ppl.model.model import Factor, Site
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,12 +23,14 @@ class Cells:
     """The rows of a site, sorted into cells along `axis`.
 
     Rows run over `plates` in canonical order, the last one fastest. `members` has the cell of each row, None where
-    there is but one cell.
+    there is but one cell. Where data are read row by row along the plate `stream`, `kinds` tells the cells instead.
     """
 
     plates: tuple[Axis, ...]
     axis: Axis
     members: np.ndarray | None = field(default=None, repr=False)
+    stream: Axis | None = None
+    kinds: Kinds | None = field(default=None, repr=False)
 
     @property
     def rows(self) -> int:
@@ -35,6 +39,8 @@ class Cells:
     @property
     def counts(self) -> np.ndarray:
         """Rows of each cell, as floating numbers."""
+        if self.kinds is not None:
+            return self.kinds.counts.astype(float)
         if self.members is None:
             return np.array([float(self.rows)])
         return np.bincount(self.members, minlength=self.axis.size).astype(float)
@@ -52,6 +58,11 @@ class Collapse:
     def expressions(self) -> tuple[Expr, ...]:
         """All that is evaluated at every draw."""
         raise NotImplementedError
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """Those of its log density: along the cells, unless they share a sum of squares."""
+        return (self.cells.axis,)
 
     @property
     def statistics(self) -> int:
@@ -82,6 +93,15 @@ class Counts(Collapse):
     @property
     def work(self) -> float:
         return 5.0 * self.cells.axis.size * (1 + len(self.expressions)) * math.prod(d.size for d in self.site.dims)
+
+
+@dataclass(frozen=True, eq=False)
+class CountedElimination:
+    """An elimination whose rows are counted: `members` are its statements, and `elimination` its steps, over cells."""
+
+    cells: Cells
+    members: tuple[Site | Factor, ...]
+    elimination: Elimination
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +180,10 @@ class LeastSquares(Collapse):
     @property
     def shared_width(self) -> int:
         return sum(column.width for column in self.shared)
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        return ()
 
     @property
     def scaled_by_cell(self) -> bool:

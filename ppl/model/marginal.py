@@ -18,13 +18,14 @@ class Evidence:
     """An observed site each row of which reads one element of the latent, times a known `factor` (None for 1).
 
     `positions` is which element, counted over the latent's plates in canonical order, with the last one fastest.
-    `fixed` are the other parameters. All are known from data.
+    `fixed` are the other parameters. All are known from data, some of which are read row by row along `stream`.
     """
 
     site: Site
     positions: Expr
     factor: Expr | None
     fixed: dict[str, Expr]
+    stream: Axis | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,11 @@ class Marginal:
     def members(self) -> tuple[str, ...]:
         """The statements whose log densities are one."""
         return (self.site.name, *(each.site.name for each in self.evidence))
+
+    @property
+    def rows(self) -> int:
+        """Of all the evidence."""
+        return sum(math.prod(axis.size for axis in each.site.axes) for each in self.evidence)
 
     @property
     def work(self) -> float:

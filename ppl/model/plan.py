@@ -9,10 +9,10 @@ from typing import Literal
 
 from ppl.axes import Axis, union
 from ppl.errors import Diagnostic
-from ppl.model.collapse import Collapse
+from ppl.model.collapse import Collapse, CountedElimination
 from ppl.model.elimination import Elimination
 from ppl.model.marginal import Marginal
-from ppl.model.model import Batch, Model, Site
+from ppl.model.model import Batch, Factor, Model, Site
 
 Treatment = Literal["observed", "collapsed", "enumerated", "marginalised", "guided", "point"]
 Estimator = Literal["none", "exact", "pathwise", "implicit", "score"]
@@ -80,6 +80,7 @@ class Plan:
     eliminations: tuple[Elimination, ...] = ()
     costs: tuple[Cost, ...] = ()
     collapses: dict[str, Collapse] = field(default_factory=dict)
+    counted: dict[str, CountedElimination] = field(default_factory=dict)
     marginals: tuple[Marginal, ...] = ()
     carried: dict[str, frozenset[str]] = field(default_factory=dict)
     """Of latents whose value is computed from those of others, which these are."""
@@ -132,6 +133,16 @@ class Plan:
         """Statements whose log densities are one term, by its name: an elimination or a latent integrated out."""
         found = {elimination.name: elimination.members for elimination in self.eliminations}
         return found | {marginal.name: marginal.members for marginal in self.marginals}
+
+    @property
+    def over_cells(self) -> dict[str, Site | Factor]:
+        """The members of eliminations whose rows are counted, as they are evaluated."""
+        return {member.name: member for found in self.counted.values() for member in found.members}
+
+    @property
+    def evaluated_eliminations(self) -> tuple[Elimination, ...]:
+        """The eliminations with those whose rows are counted as they are evaluated."""
+        return tuple(self.counted[e.name].elimination if e.name in self.counted else e for e in self.eliminations)
 
     @property
     def summed(self) -> frozenset[str]:

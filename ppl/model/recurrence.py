@@ -63,10 +63,10 @@ def _recurrence(members: Sequence[Deterministic]) -> ex.Recurrence:
     )
 
 
-def unsupported(members: Iterable[Statement], why: str) -> ModelError:
+def unsupported(members: Iterable[Statement], why: str, instead: str = "") -> ModelError:
     first, *rest = members
     others = "".join(f", `{member.name}`" for member in rest)
-    return ModelError.of("E801", first.span, f"`{first.name}`{others} {why}, which is not supported yet")
+    return ModelError.of("E801", first.span, f"`{first.name}`{others} {why}, which is not supported yet", instead)
 
 
 def written(statement: Statement) -> tuple[Expr, ...]:
@@ -111,7 +111,8 @@ class Unroller(Hoisting):
         """`root` at one step. Raises ModelError where it is read in a way that has no meaning for one."""
         stepped = self.inside(root)
         if stepped is None:
-            raise unsupported(self._statements, "is read as a whole in its own past")
+            by_lag = "a sum over the past can go by lags, as in sum([x[t - 1 - k] if k < t else 0 for k in K])"
+            raise unsupported(self._statements, "is read as a whole in its own past", by_lag)
         return stepped
 
     def now(self, name: str, value: Expr) -> Expr:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -10,23 +10,22 @@ from ppl.axes import Axis
 from ppl.constraints import SUPPORTS
 from ppl.errors import Diagnostic, ModelError
 from ppl.model import expressions as ex
-from ppl.model.model import Model, Site, Statement
+from ppl.model.model import Deterministic, Model, Site, Statement
 from ppl.model.resolve import evaluate
 
 OUTCOME = "E504"
 
 
 def check_streams(model: Model) -> None:
-    """Streamed data are read by the index of one plate that a fit goes through in parts, and by nothing else.
+    """Streamed data are read by the index of one plate, and by nothing else.
 
     Raises ModelError with every place where they are not, and for observations outside their support.
     """
     problems: list[Diagnostic] = []
     plates: dict[Axis, str] = {}
-    parts = {batch.axis for batch in model.batches}
     for statement in (*model.statements, *model.predicted):
         for root in read_by(statement):
-            problems += _misread(root, parts, plates)
+            problems += _misread(root, statement.axes, plates)
         if isinstance(statement, Site):
             problems += _outside(statement)
     if len(plates) > 1:
@@ -65,23 +64,58 @@ def require_whole(model: Model, what: str) -> None:
         raise ModelError.of("E409", None, found, "pass the rows you ask about as arrays")
 
 
-def _misread(root: ex.Expr, parts: set[Axis], plates: dict[Axis, str]) -> Iterator[Diagnostic]:
+def require_parts(model: Model, by_statistics: Collection[str]) -> None:
+    """Terms of the density that read rows, directly or through others, are had `by_statistics`, or their plate
+    is seen in parts. Raises ModelError with every place where a term reads rows and neither is so.
+    """
+    axis = streamed_axis(model)
+    if axis is None or axis in {batch.axis for batch in model.batches}:
+        return
+    needed = statements_reading(model, frozenset()) - set(by_statistics)
+    terms = [each for each in model.statements if each.name in needed and not isinstance(each, Deterministic)]
+    problems = [problem for each in terms for problem in _places(model, each, each, axis)]
+    if problems:
+        raise ModelError(list(dict.fromkeys(problems)))
+
+
+def _places(model: Model, term: Statement, statement: Statement, axis: Axis) -> Iterator[Diagnostic]:
+    """Where a term, in what one of its statements says, reads rows."""
+    for node in ex.walk(*read_by(statement)):
+        if isinstance(node, ex.Named) and isinstance(node.base, ex.Streamed):
+            found = f"`{node.base.name}` is read row by row, and every step would see all of the plate `{axis.name}`"
+            note = f"note the plate `@minibatch(1000)`, with fewer than its {axis.size} elements"
+            said = f"no statistics stand for the rows of `{term.name}`: {note if axis.size > 1 else 'load its one row'}"
+            yield Diagnostic("E409", node.span or statement.span, found, said)
+        elif isinstance(node, ex.Value):
+            read = model.by_name[node.name]
+            if isinstance(read, Deterministic) or (isinstance(read, Site) and read.observed is not None):
+                yield from _places(model, term, read, axis)
+
+
+def source_of(model: Model) -> str:
+    """What the rows are read from, in words."""
+    found = {
+        node.base.column.source.description: None
+        for statement in (*model.statements, *model.predicted)
+        for node in ex.walk(*read_by(statement))
+        if isinstance(node, ex.Named) and isinstance(node.base, ex.Streamed)
+    }
+    return " and ".join(found)
+
+
+def _misread(root: ex.Expr, axes: Sequence[Axis], plates: dict[Axis, str]) -> Iterator[Diagnostic]:
+    """Where streamed data are read otherwise than by the index of a plate of the statement, which `plates` gets."""
+    found = "`{}` is read row by row, and here all of it is"
+    expected = "read it with the index of its plate alone"
     for node in ex.walk(root):
-        if isinstance(node, ex.Named) and isinstance(node.base, ex.Streamed) and not node.dim:
-            name, axis = node.base.name, node.axis
-            plates.setdefault(axis, name)
-            if axis not in parts:
-                found = f"`{name}` is read row by row, and every step would see all of the plate `{axis.name}`"
-                expected = f"note the plate `@minibatch(1000)`, with fewer than its {axis.size} elements"
-                yield Diagnostic("E409", node.span or root.span, found, expected)
+        if isinstance(node, ex.Named) and isinstance(node.base, ex.Streamed) and not node.dim and node.axis in axes:
+            plates.setdefault(node.axis, node.base.name)
             continue
         for child in node.children:
             if isinstance(child, ex.Streamed):
-                found = f"`{child.name}` is read row by row, and here all of it is"
-                yield Diagnostic("E409", child.span or node.span, found, "read it with the index of its plate alone")
+                yield Diagnostic("E409", child.span or node.span, found.format(child.name), expected)
     if isinstance(root, ex.Streamed):
-        found = f"`{root.name}` is read row by row, and here all of it is"
-        yield Diagnostic("E409", root.span, found, "read it with the index of its plate alone")
+        yield Diagnostic("E409", root.span, found.format(root.name), expected)
 
 
 def _outside(site: Site) -> Iterator[Diagnostic]:

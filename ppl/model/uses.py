@@ -82,6 +82,8 @@ def _bind_arguments(
 
 
 _WHOLE_LINE = "real"
+_BETWEEN_ELEMENTS = "ordered"
+"""What is computed may lie there although each of its elements may be anywhere: `c + shift` is as ordered as `c`."""
 
 
 def _check_support(family: Distribution, key: str, value: Expr, span: Span | None) -> Diagnostic | None:
@@ -98,6 +100,8 @@ def _check_support(family: Distribution, key: str, value: Expr, span: Span | Non
                 shown = messages.bad_element(value, found, good)
                 return Diagnostic("E305", where, f"`{key}` of {family.name} must be {support.describe}, {shown}")
         return None
+    if support.name == _BETWEEN_ELEMENTS and not _is_site(value):
+        return None
     if value.type.domain == _WHOLE_LINE and not is_within(_WHOLE_LINE, support.name):
         return Diagnostic(
             "E304",
@@ -106,6 +110,11 @@ def _check_support(family: Distribution, key: str, value: Expr, span: Span | Non
             _other_form(family, parameter, where),
         )
     return None
+
+
+def _is_site(value: Expr) -> bool:
+    """Whether the value is that of a site, all elements of it, and nothing made of such."""
+    return isinstance(value, ex.Value) or (isinstance(value, ex.Lift) and isinstance(value.base, ex.Value))
 
 
 def _named_or_it(where: Span | None) -> str:

@@ -271,6 +271,20 @@ def _marginalised(plan: Plan) -> None:
                 _demand(statement.name in marginal.members, f"`{statement.name}` reads a site that is integrated out")
 
 
+def _counted(plan: Plan) -> None:
+    """An elimination over kinds of rows has the members and states of the one it stands for, none over rows."""
+    whole = {elimination.name: elimination for elimination in plan.eliminations}
+    for name, found in plan.counted.items():
+        _demand(name in whole, f"`{name}` is no elimination")
+        _demand(set(found.cells.plates) == set(whole[name].plates), f"the rows of `{name}` run over other plates")
+        _demand(tuple(member.name for member in found.members) == whole[name].members, f"`{name}` has other members")
+        _demand(found.elimination.states == whole[name].states, f"`{name}` has other states")
+        _demand(found.elimination.plates == (found.cells.axis,), f"`{name}` is left over other plates than its cells")
+        for member in found.members:
+            axes = {axis for part in member.inputs for axis in part.type.axes} | set(member.axes)
+            _demand(not axes & set(found.cells.plates), f"`{member.name}` is evaluated along its rows")
+
+
 STAGES: dict[str, tuple[Callable[[Plan], None], ...]] = {
     "make_points": (),
     "treat": (_treated,),
@@ -280,5 +294,7 @@ STAGES: dict[str, tuple[Callable[[Plan], None], ...]] = {
     "split_hierarchy": (_treated, _enumerated, _estimated),
     "list_costs": (_treated, _enumerated, _estimated, _costed),
     "collapse": (_treated, _enumerated, _estimated, _costed, _collapsed, _marginalised),
+    "count_rows": (_treated, _enumerated, _estimated, _costed, _collapsed, _marginalised, _counted),
+    "all_at_hand": (_treated, _enumerated, _estimated, _costed, _collapsed, _marginalised, _counted),
 }
 """The specifications that hold after each pass of the compiler, by the pass's name."""

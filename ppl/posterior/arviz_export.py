@@ -35,7 +35,7 @@ def to_inference_data(
     observed: dict[str, np.ndarray] = {}
     if model is not None:
         variables |= model_variables(model)
-        predicted = fit.predict(data, draws, seed)
+        predicted = fit.predict(data, draws, seed, raw=True)  # rows of both groups belong together
         groups["posterior_predictive"] = _one_chain({name: predicted[name] for name in sorted(fit.outcomes)})
         groups["log_likelihood"] = _one_chain(fit.log_likelihood(data, draws, seed))
         observed = observed_values(model)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ppl.errors import InferenceError
+from ppl.inference.result import Correction
 from ppl.posterior import statistics
 from ppl.posterior.summary import Row, Summary
 from ppl.posterior.variables import Variable
@@ -21,13 +22,14 @@ class WeightedDraws:
     """Joint draws: `values[name]` is (draws, *shape), row i of every name belongs together.
 
     `log_weights` (draws,) are self-normalised, None for equal ones. `left_out` names variables that have no draws here,
-    each with the reason.
+    each with the reason. The summary has the sds of draws `beside` these too.
     """
 
     variables: Mapping[str, Variable]
     values: Mapping[str, np.ndarray]
     log_weights: np.ndarray | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
+    beside: Beside | None = None
 
     @cached_property
     def count(self) -> int:
@@ -99,7 +101,10 @@ class WeightedDraws:
         chosen = list(self.values) if names is None else list(names)
         rows = tuple(row for name in chosen for row in self._rows(name))
         learned = frozenset(name for name in chosen if self._learned(name))
-        return Summary(rows, tuple(f"{name}: {why}" for name, why in self.left_out.items()), learned)
+        notes = tuple(f"{name}: {why}" for name, why in self.left_out.items())
+        if self.beside is None:
+            return Summary(rows, notes, learned)
+        return Summary(rows, (*notes, *self.beside.notes), learned, self.beside.heading)
 
     def _learned(self, name: str) -> bool:
         """Whether a variable is a point that was learned: all its draws are the same one."""
@@ -108,11 +113,26 @@ class WeightedDraws:
 
     def _rows(self, name: str) -> list[Row]:
         low, middle, high = (q.ravel() for q in self.quantile(name, [0.05, 0.5, 0.95]))
-        columns = (np.ravel(self.mean(name)), np.ravel(self.sd(name)), low, middle, high)
+        columns = [np.ravel(self.mean(name)), np.ravel(self.sd(name)), low, middle, high]
         elements = self.variables[name].element_names
         absent = set(self.variables[name].absent)
+        if self.beside is not None:
+            columns.append(np.ravel(self.beside.draws.sd(name)))
         rows = enumerate(zip(elements, *columns, strict=True))
         return [Row(name, element, *map(float, row)) for place, (element, *row) in rows if place not in absent]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Other draws of the same variables, by another approximation, whose sds a summary shows under a heading.
+
+    `notes` say what they are; `corrections` compare the sds of the two, element by element.
+    """
+
+    heading: str
+    draws: WeightedDraws
+    notes: tuple[str, ...] = ()
+    corrections: tuple[Correction, ...] = ()
 
 
 def _at(array: np.ndarray, chosen: np.ndarray) -> np.ndarray:

@@ -5,90 +5,30 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ppl.errors import InferenceError
-from ppl.inference.result import Correction, InferenceResult, Rung, Verdict
+from ppl.inference.result import InferenceResult, Verdict
 from ppl.model.model import Model
-from ppl.model.streamed import require_whole
+from ppl.model.streamed import require_whole, streamed_axis
+from ppl.posterior.corrected import (
+    corrected_draws,
+    corrections_by_draws,
+    of_random_predictions,
+    with_corrected,
+    with_raw,
+)
 from ppl.posterior.draws import WeightedDraws
 from ppl.posterior.quantities import observed_values, pointwise_log_likelihood, predictive
 from ppl.posterior.results import local_latents, posterior_draws
+from ppl.posterior.run import Bindable, Bound, Run, Training
 from ppl.posterior.summary import Summary
 
 if TYPE_CHECKING:
     import arviz
     from matplotlib.figure import Figure
-
-
-class Bound(Protocol):
-    """A model bound to data."""
-
-    @property
-    def model(self) -> Model: ...
-
-    @property
-    def data(self) -> dict[str, Any]: ...
-
-
-class Bindable(Protocol):
-    """The model as the user wrote it. `text` is None where it is a Python function."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def text(self) -> str | None: ...
-
-    def bind(self, data: Mapping[str, Any], base: int = 0) -> Bound: ...
-
-    def bind_without_outcomes(self, data: Mapping[str, Any], base: int = 0) -> Bound: ...
-
-
-@dataclass(frozen=True)
-class Training:
-    """The model bound to the data of the fit; gone once a fit was saved and loaded."""
-
-    model: Model
-    data: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Run:
-    """How the fit came about. `elbo`, `elbo_mcse`, `log_evidence` are in nats, `history` is the ELBO along the way."""
-
-    method: str
-    guide: str
-    elbo: float
-    elbo_mcse: float
-    log_evidence: float | None
-    history: np.ndarray
-    steps: int
-    seconds: float
-    converged: bool
-    stopped: str
-    seed: int
-    draws: int
-    verdict: Verdict
-    notes: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    rungs: tuple[Rung, ...] = ()
-    corrections: tuple[Correction, ...] = ()
-
-    @classmethod
-    def of(cls, result: InferenceResult) -> Run:
-        return cls(
-            method=result.method, guide=result.guide.gaussian.name, elbo=float(result.elbo),
-            elbo_mcse=float(result.elbo_mcse),
-            log_evidence=None if result.log_evidence is None else float(result.log_evidence),
-            history=np.asarray(result.history, float), steps=int(result.steps), seconds=float(result.seconds),
-            converged=bool(result.converged), stopped=result.stopped, seed=int(result.seed), draws=int(result.draws),
-            verdict=result.verdict, notes=tuple(result.notes),
-            warnings=tuple(record.render() for record in result.plan.warnings), rungs=tuple(result.rungs),
-            corrections=tuple(result.corrections),
-        )  # fmt: skip
 
 
 @dataclass(frozen=True, repr=False)
@@ -109,13 +49,18 @@ class Fit:
     explanation: Callable[[bool], str]
     local: frozenset[str] = frozenset()
     """Latents that each row of the data, or each element of a plate seen in parts, has for itself."""
+    response: WeightedDraws | None = None
+    """Of a mean-field fit, as many draws with the covariance of linear response, where those could be had."""
 
     @classmethod
     def of(cls, program: Bindable, model: Model, data: dict[str, Any], result: InferenceResult, base: int = 0) -> Fit:
         """The fit of `model`, which is `program` bound to `data`, with all quantities that follow from its draws."""
+        posterior, response = posterior_draws(model, data, result), corrected_draws(model, data, result)
+        if response is not None:
+            result = of_random_predictions(result, posterior, response)
         return cls(
             name=program.name,
-            posterior=posterior_draws(model, data, result),
+            posterior=posterior,
             run=Run.of(result),
             outcomes=frozenset(site.name for site in model.observed),
             base=base,
@@ -123,13 +68,18 @@ class Fit:
             training=Training(model, data),
             explanation=_explainer(result),
             local=local_latents(result),
+            response=response,
         )
 
     # The posterior -------------------------------------------------------------------------------
 
     def summary(self, names: str | Iterable[str] | None = None) -> Summary:
-        """A table of mean, standard deviation and 5, 50 and 95 % quantiles; `names` picks variables."""
-        return self.posterior.summary(_listed(names))
+        """A table of mean, standard deviation and 5, 50 and 95 % quantiles; `names` picks variables.
+
+        Of a mean-field fit it has the sds of linear response too.
+        """
+        shown = self.posterior if self.response is None else with_corrected(self.posterior, self.response)
+        return shown.summary(_listed(names))
 
     def mean(self, name: str) -> Any:
         """Posterior mean, of the variable's shape."""
@@ -154,6 +104,17 @@ class Fit:
         return self.posterior.resampled(draws, seed)
 
     @property
+    def corrected(self) -> Fit | None:
+        """Of a mean-field fit, the same fit with draws that have the covariance of linear response; else None.
+
+        Its draws, means, sds, quantiles and predictions are those of the corrected Gaussian. The verdict, ELBO and
+        evidence stay mean field's.
+        """
+        if self.response is None:
+            return None
+        return replace(self, posterior=with_raw(self.response, self.posterior), response=None)
+
+    @property
     def verdict(self) -> Verdict:
         return self.run.verdict
 
@@ -174,24 +135,52 @@ class Fit:
     # With a model and data -----------------------------------------------------------------------
 
     def predict(
-        self, data: Mapping[str, Any] | None = None, draws: int | None = None, seed: int = 0, base: int | None = None
+        self,
+        data: Mapping[str, Any] | None = None,
+        draws: int | None = None,
+        seed: int = 0,
+        base: int | None = None,
+        raw: bool = False,
     ) -> dict[str, np.ndarray]:
         """Posterior predictive draws (draws, *shape) of outcomes, deterministic quantities and the predict block.
 
         `data` are new data, the outcomes left out (or ignored); without it the data of the fit. Row i follows from
-        row i of `fit.draws(draws, seed)`. Latents must have the same shapes as in the fit, but for those that rows
+        row i of `fit.draws(draws, seed)`; of a mean-field fit that has `corrected` draws, from row i of those, unless
+        its `raw` ones are asked for. Latents must have the same shapes as in the fit, but for those that rows
         have for themselves: of `@amortized` ones the new data are encoded, of others of a `@minibatch` plate the prior
         is drawn where the plate has another length.
         """
-        return self.predictive(data, draws, seed, base).shown()
+        chosen = self if raw else self.corrected or self
+        bound = self._open("predict", data, base)
+        return chosen._predicted(bound, chosen._known(bound, data, draws, seed), seed).shown()
 
     def predictive(
-        self, data: Mapping[str, Any] | None = None, draws: int | None = None, seed: int = 0, base: int | None = None
+        self,
+        data: Mapping[str, Any] | None = None,
+        draws: int | None = None,
+        seed: int = 0,
+        base: int | None = None,
+        raw: bool = False,
     ) -> WeightedDraws:
-        """As `predict`, with `summary`, `mean`, `sd` and `quantile` of the predictions."""
-        bound, sample = self._open("predict", data, base), self._sample(draws, seed)
-        if data is not None:
-            sample = self._with_encoded(bound, sample, seed)
+        """As `predict`, with `summary`, `mean`, `sd` and `quantile` of the predictions.
+
+        Where they are corrected the summary has the raw sds too, and `beside.corrections` each with its neighbour.
+        """
+        corrected = None if raw else self.corrected
+        bound = self._open("predict", data, base)
+        own = self._predicted(bound, self._known(bound, data, draws, seed), seed)
+        if corrected is None:
+            return own
+        sample = corrected._known(bound, data, draws, seed)
+        found = corrected._predicted(bound, sample, seed)
+        return with_raw(found, own, corrections_by_draws(list(found.values), own, found, sample))
+
+    def _known(self, bound: Bound, data: Mapping[str, Any] | None, draws: int | None, seed: int) -> WeightedDraws:
+        """Equally weighted draws to predict from."""
+        sample = self._sample(draws, seed)
+        return sample if data is None else self._with_encoded(bound, sample, seed)
+
+    def _predicted(self, bound: Bound, sample: WeightedDraws, seed: int) -> WeightedDraws:
         return predictive(bound.model, bound.data, sample, self.outcomes, seed, self.local)
 
     def encode(
@@ -249,7 +238,7 @@ class Fit:
         """
         from ppl.posterior.arviz_export import to_inference_data
 
-        known = data is not None or self.training is not None
+        known = data is not None or (self.training is not None and streamed_axis(self.training.model) is None)
         model = self._bound("to_arviz", data, None).model if known else None
         return to_inference_data(self, data, model, draws, seed)
 

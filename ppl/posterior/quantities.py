@@ -51,6 +51,12 @@ def too_large(variable: Variable, draws: int) -> str:
     return f"left out, {draws} draws of {variable.describe()} are {variable.size * draws:.1e} numbers; see `predict`"
 
 
+def too_many(variable: Variable, draws: int) -> str:
+    """The note for a discrete unknown that was not drawn, or what follows from one."""
+    numbers = f"{draws} draws of {variable.describe()} are {variable.size * draws:.1e} numbers"
+    return f"left out, {numbers}; fit with fewer `draws`"
+
+
 def predictive(
     model: Model,
     data: Mapping[str, Any],
@@ -140,7 +146,8 @@ def _unfit(statement: Site | Param, fitted: WeightedDraws) -> Diagnostic | None:
     known = fitted.variables.get(statement.name)
     if known is None or statement.name not in fitted.values:
         found = f"`{statement.name}` is latent for these data, and the fit has no draws of it"
-        return Diagnostic("E613", statement.span, found, "the data must make it an outcome, as they did in the fit")
+        fix = "the data must make it an outcome, as they did in the fit"
+        return Diagnostic("E613", statement.span, found, fitted.left_out.get(statement.name, fix))
     if known.shape != statement.shape:
         new = Variable.of(statement, known.kind)
         found = f"`{statement.name}` has {known.describe()} in the fit, {new.describe()} with these data"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from ppl.inference.result import InferenceResult
 from ppl.model.model import Model
 from ppl.model.streamed import statements_reading, streamed_axis
 from ppl.posterior.draws import WeightedDraws
-from ppl.posterior.quantities import derived, is_derived, over_draws, too_large
+from ppl.posterior.quantities import derived, is_derived, over_draws, too_large, too_many
 from ppl.posterior.variables import Variable, model_variables
 
 
@@ -20,7 +21,10 @@ def posterior_draws(model: Model, data: dict[str, Any], result: InferenceResult)
     count = sizes[0] if sizes else 1
     variables = {name: v for name, v in model_variables(model).items() if v.kind != "outcome"}
     if streamed_axis(model) is not None:
-        return _without_rows(model, data, result, variables, count)
+        why = "left out, its data are read row by row; see `encode` and `predict`"
+        return _without(model, data, result, variables, count, lambda _: why)
+    if any(site.name not in result.values for site in model.latents):
+        return _without(model, data, result, variables, count, lambda name: too_many(variables[name], count))
     given = {**result.values, **result.points}
     points = {name: np.asarray(point)[None] for name, point in result.points.items()}
     known = over_draws({**result.values, **points}, count) | derived(model, data, given, count, result.seed)
@@ -29,19 +33,23 @@ def posterior_draws(model: Model, data: dict[str, Any], result: InferenceResult)
     return WeightedDraws(variables, values, result.log_weights, left_out)
 
 
-def _without_rows(
-    model: Model, data: dict[str, Any], result: InferenceResult, variables: dict[str, Variable], count: int
+def _without(
+    model: Model,
+    data: dict[str, Any],
+    result: InferenceResult,
+    variables: dict[str, Variable],
+    count: int,
+    why: Callable[[str], str],
 ) -> WeightedDraws:
-    """As `_posterior` where data are read row by row: without whatever the rows have for themselves."""
+    """As `posterior_draws`, without the latents that the result has no draws of and what reads them."""
     points = {name: np.asarray(point)[None] for name, point in result.points.items()}
     known = over_draws({**result.values, **points}, count)
     lost = frozenset(site.name for site in model.latents if site.name not in known)
     reading = statements_reading(model, lost)
     small = [n for n, v in variables.items() if is_derived(v) and n not in reading]
     known |= derived(model, data, {**result.values, **result.points}, count, result.seed, small)
-    why = "left out, its data are read row by row; see `encode` and `predict`"
     values = {name: known[name] for name in variables if name in known}
-    left_out = {name: why for name in variables if name not in known}
+    left_out = {name: why(name) for name in variables if name not in known}
     return WeightedDraws(variables, values, result.log_weights, left_out)
 
 

@@ -1,6 +1,7 @@
 """Saved fits: one zip file with `fit.json` and the arrays in NumPy's format, no pickles, no training data.
 
-`draws/<i>.npy` belongs to the i-th variable of `fit.json`; a variable whose draws are all equal is stored once.
+`draws/<i>.npy` belongs to the i-th variable of `fit.json`, as does `corrected/<i>.npy` where linear response has draws
+too; a variable whose draws are all equal is stored once.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from ppl.errors import InferenceError
 from ppl.inference.result import Correction, Rung, Verdict
 from ppl.posterior.draws import WeightedDraws
 from ppl.posterior.files import replacing
-from ppl.posterior.fit import Bindable, Fit, Run
+from ppl.posterior.fit import Fit
+from ppl.posterior.run import Bindable, Run
 from ppl.posterior.variables import Variable
 
 FORMAT = "ppl fit"
@@ -35,9 +37,9 @@ def write_fit(fit: Fit, path: pathlib.Path) -> None:
         _write_array(archive, "history", fit.run.history)
         if fit.posterior.log_weights is not None:
             _write_array(archive, "log_weights", fit.posterior.log_weights)
-        for i, name in enumerate(fit.posterior.values):
-            array = fit.posterior.values[name]
-            _write_array(archive, f"draws/{i}", array[:1] if array.strides[0] == 0 else array)
+        _write_draws(archive, "draws", fit, fit.posterior)
+        if fit.response is not None:
+            _write_draws(archive, "corrected", fit, fit.response)
 
 
 def read_fit(path: pathlib.Path, program: Bindable | None, parse: Callable[[str, str], Bindable]) -> Fit:
@@ -51,6 +53,7 @@ def read_fit(path: pathlib.Path, program: Bindable | None, parse: Callable[[str,
                 record = json.loads(archive.read("fit.json"))
                 _check_format(path, record)
                 posterior = _read_draws(archive, record)
+                response = _read_response(archive, record, posterior)
                 run = _read_run(archive, record["run"])
             texts = {bool(code): str(record["explanation"][key]) for code, key in ((0, "plan"), (1, "code"))}
             name, text, base = str(record["model"]["name"]), record["model"]["text"], int(record["base"])
@@ -59,7 +62,7 @@ def read_fit(path: pathlib.Path, program: Bindable | None, parse: Callable[[str,
             raise InferenceError.of("E621", None, f"{path} is not a saved fit, or a damaged one") from error
     if program is None and text is not None:
         program = parse(text, name)
-    return Fit(name, posterior, run, outcomes, base, program, None, texts.__getitem__, local)
+    return Fit(name, posterior, run, outcomes, base, program, None, texts.__getitem__, local, response)
 
 
 def _record(fit: Fit) -> dict[str, Any]:
@@ -78,6 +81,7 @@ def _record(fit: Fit) -> dict[str, Any]:
         "stored": list(fit.posterior.values),
         "variables": [variable.to_json() for variable in fit.posterior.variables.values()],
         "left_out": dict(fit.posterior.left_out),
+        "corrected": fit.response is not None,
         "run": run,
         "explanation": {"plan": fit.explain(False), "code": fit.explain(True)},
     }
@@ -93,12 +97,34 @@ def _check_format(path: pathlib.Path, record: dict[str, Any]) -> None:
         )  # fmt: skip
 
 
+def _write_draws(archive: zipfile.ZipFile, folder: str, fit: Fit, draws: WeightedDraws) -> None:
+    """Some draws of the fit's variables, in the order of `posterior`."""
+    for i, name in enumerate(fit.posterior.values):
+        array = draws.values[name]
+        _write_array(archive, f"{folder}/{i}", array[:1] if array.strides[0] == 0 else array)
+
+
+def _read_values(
+    archive: zipfile.ZipFile, folder: str, record: dict[str, Any], variables: dict[str, Variable]
+) -> dict[str, np.ndarray]:
+    count = int(record["draws"])
+    return {
+        name: np.broadcast_to(_read_array(archive, f"{folder}/{i}"), (count, *variables[name].shape))
+        for i, name in enumerate(record["stored"])
+    }
+
+
+def _read_response(archive: zipfile.ZipFile, record: dict[str, Any], posterior: WeightedDraws) -> WeightedDraws | None:
+    if not record.get("corrected", False):
+        return None
+    values = _read_values(archive, "corrected", record, dict(posterior.variables))
+    return WeightedDraws(posterior.variables, values, None, posterior.left_out)
+
+
 def _read_draws(archive: zipfile.ZipFile, record: dict[str, Any]) -> WeightedDraws:
     count = int(record["draws"])
     variables = {v.name: v for v in map(Variable.from_json, record["variables"])}
-    values = {}
-    for i, name in enumerate(record["stored"]):
-        values[name] = np.broadcast_to(_read_array(archive, f"draws/{i}"), (count, *variables[name].shape))
+    values = _read_values(archive, "draws", record, variables)
     log_weights = _read_array(archive, "log_weights") if record["weighted"] else None
     if log_weights is not None and log_weights.shape != (count,):
         raise ValueError("a weight for every draw")

@@ -18,7 +18,7 @@ _LEARNED = ("learned, without a posterior", "value")
 
 @dataclass(frozen=True)
 class Row:
-    """One element of one variable."""
+    """One element of one variable. `beside` is its sd by another reckoning, where there is one."""
 
     variable: str
     name: str
@@ -27,26 +27,31 @@ class Row:
     q5: float
     q50: float
     q95: float
+    beside: float | None = None
 
     @property
     def numbers(self) -> tuple[float, ...]:
-        return (self.mean, self.sd, self.q5, self.q50, self.q95)
+        """In the order of the columns."""
+        beside = () if self.beside is None else (self.beside,)
+        return (self.mean, self.sd, *beside, self.q5, self.q50, self.q95)
 
 
 @dataclass(frozen=True)
 class Summary:
     """Rows in the model's order; prints as a table. `notes` say what has no row.
 
-    `learned` variables are points without a posterior, and stand in a table of their own.
+    `learned` variables are points without a posterior, and stand in a table of their own. Every row or none has another
+    sd beside its own, under the heading `beside`.
     """
 
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     learned: frozenset[str] = frozenset()
+    beside: str = ""
 
     def to_dict(self) -> dict[str, dict[str, float]]:
-        """`{"theta[0]": {"mean": …, "sd": …, "q5": …, "q50": …, "q95": …}, …}`."""
-        keys = ("mean", "sd", "q5", "q50", "q95")
+        """`{"theta[0]": {"mean": …, "sd": …, "q5": …, "q50": …, "q95": …}, …}`, and the sd beside."""
+        keys = ("mean", "sd", *self._beside("_"), "q5", "q50", "q95")
         return {row.name: dict(zip(keys, row.numbers, strict=True)) for row in self.rows}
 
     def table(self, rows: int | None = PRINTED_ROWS) -> str:
@@ -55,7 +60,10 @@ class Summary:
         most = longest_shown([len(group) for group in groups], rows)
         random = [group for group in groups if group[0].variable not in self.learned]
         points = [group for group in groups if group[0].variable in self.learned]
-        cells = [_HEAD, *(line for group in random for line in _shown(group, most))]
+        cells = [
+            (*_HEAD[:3], *self._beside(" "), *_HEAD[3:]),
+            *(line for group in random for line in _shown(group, most)),
+        ]
         hidden = sum(max(0, len(group) - most) for group in groups)
         lines = aligned(cells) if random or not points else []
         if points:
@@ -64,6 +72,10 @@ class Summary:
         if hidden:
             lines.append(f"{hidden} of {len(self.rows)} rows hidden; `summary.table(None)` and `to_dict()` have all")
         return "\n".join([*lines, *self.notes])
+
+    def _beside(self, space: str) -> tuple[str, ...]:
+        """The heading of the sd beside, its words apart by `space`, where there is one."""
+        return (self.beside.replace(" ", space),) if self.beside else ()
 
     def __str__(self) -> str:
         return self.table()
@@ -107,9 +119,9 @@ def format_row(row: Row, usual: int | None = None) -> list[str]:
     decimals = _decimals(row)
     if decimals is None:
         return [_plain(number) for number in row.numbers]
-    quantiles = row.numbers[2:]
+    moments, quantiles = row.numbers[:-3], row.numbers[-3:]
     if all(math.isfinite(number) and number == int(number) for number in quantiles):
-        return [_fixed(row.mean, _DIGITS), _fixed(row.sd, _DIGITS), *map(_plain, quantiles)]
+        return [*(_fixed(number, _DIGITS) for number in moments), *map(_plain, quantiles)]
     if usual is not None and abs(decimals - usual) == 1:
         decimals = usual
     size = max((abs(number) for number in row.numbers if math.isfinite(number)), default=0.0)

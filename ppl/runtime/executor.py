@@ -67,10 +67,23 @@ class Executor:
 
         For plans without scored sites.
         """
-        points = points or {}
-        values, log_dets = self.constrain(guide.layout.unpack(self.xp, vector), points)
+        return self._log_joint(guide.layout.unpack(self.xp, vector), points or {}) + 0.0 * self.xp.sum(vector, axis=1)
+
+    def log_joint_along(self, guide: Guide, places: np.ndarray) -> Callable[[Array, Array], Array]:
+        """The same as a function of the coordinates at `places`, all of some sites, and of the others."""
+        moving = guide.layout.only(places)
+        fixed = guide.layout.only(np.setdiff1d(np.arange(guide.layout.size), places))
+
+        def log_joint(moved: Array, others: Array) -> Array:
+            coordinates = {**moving.unpack(self.xp, moved), **fixed.unpack(self.xp, others)}
+            return self._log_joint(coordinates, {}) + 0.0 * (self.xp.sum(moved, axis=1) + self.xp.sum(others, axis=1))
+
+        return log_joint
+
+    def _log_joint(self, coordinates: Mapping[str, Array], points: Mapping[str, Array]) -> Array:
+        values, log_dets = self.constrain(coordinates, points)
         terms = self.density({**values, **points})
-        return sum(terms.values()) + sum(log_dets.values()) + 0.0 * self.xp.sum(vector, axis=1)
+        return sum(terms.values()) + sum(log_dets.values())
 
     def encode(self, points: Mapping[str, Array]) -> dict[str, Array]:
         """Outputs of the encoders, at learned parameters and the positions of plates that are seen in parts."""

@@ -49,7 +49,9 @@ class FileArray:
 
 
 class ArraySource:
-    """Arrays with equally many rows."""
+    """Arrays with equally many rows. `words` says of columns that were left out where they hold what is no number."""
+
+    words: Mapping[str, str] = {}
 
     def __init__(self, arrays: Mapping[str, FileArray | np.ndarray], description: str = "", keep: Any = None) -> None:
         lengths = {name: array.shape[0] for name, array in arrays.items()}
@@ -59,7 +61,11 @@ class ArraySource:
         self._arrays, self._keep = arrays, keep
         self.names = list(arrays)
         self.rows = next(iter(lengths.values()))
-        self.description = description or "arrays " + ", ".join(arrays)
+        files = [str(array.path) for array in arrays.values() if isinstance(array, FileArray)]
+        named = ", ".join(files) if len(files) == len(arrays) else "arrays " + ", ".join(arrays)
+        self.description = description or named
+        if not self.rows:
+            raise DataError.of("E522", None, f"there are no rows in {self.description}")
         widest = max(math.prod(a.shape[1:]) * a.dtype.itemsize for a in arrays.values())
         self.edges = even_edges(self.rows, widest)
 

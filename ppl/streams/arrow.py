@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ from ppl.streams.arrays import ArraySource, spooled
 
 class ParquetSource:
     """A Parquet file. Its row groups are read whole, column by column; the last one of each column is kept."""
+
+    words: Mapping[str, str] = {}
 
     def __init__(self, path: pathlib.Path) -> None:
         try:
@@ -59,15 +61,41 @@ class ParquetSource:
 def spooled_csv(path: pathlib.Path) -> ArraySource:
     """A CSV file with names in its first line; columns that are no numbers are left out."""
 
+    words: dict[str, str] = {}
+
     def batches() -> Iterator[dict[str, np.ndarray]]:
         try:
-            for batch in pyarrow.csv.open_csv(path):
+            for number, batch in enumerate(pyarrow.csv.open_csv(path)):
+                if not number:
+                    words.update(_words(batch))
                 names = [field.name for field in batch.schema if _kind(field.type) is not None]
                 yield {name: _numbers(name, batch.column(name), str(path)) for name in names}
         except pa.ArrowInvalid as error:
             raise DataError.of("E522", None, f"{path} cannot be read: {error}") from None
 
-    return spooled(batches(), str(path))
+    source = spooled(batches(), str(path))
+    source.words = words
+    return source
+
+
+def _words(batch: pa.RecordBatch) -> dict[str, str]:
+    """Of columns of text that begin with a number: the first row that is none."""
+    found = {}
+    for field in batch.schema:
+        if pa.types.is_string(field.type):
+            numbers = map(_is_number, batch.column(field.name).to_pylist())
+            row = next((row for row, number in enumerate(numbers) if not number), 0)
+            if row:
+                found[field.name] = f"row {row} is {batch.column(field.name)[row].as_py()!r}"
+    return found
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _kind(kind: pa.DataType) -> tuple[np.dtype[Any], int | None] | None:

@@ -13,6 +13,8 @@ from ppl.errors import DataError
 
 BLOCK_BYTES = 1 << 18
 """Of the rows that are read in one piece from where any row can be found."""
+CLOSE = 2
+"""Rows wanted lie close together where they are one of so many."""
 
 
 class Source(Protocol):
@@ -33,13 +35,18 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Facts:
-    """What one pass through a column finds: its range, whether all are whole, and the first rows without a number."""
+    """What one pass through a column finds: its range, and the first rows with a number that is not whole, or none."""
 
     lowest: float
     highest: float
-    whole: bool
+    fraction: int | None
     missing: int | None
     infinite: int | None
+
+    @property
+    def whole(self) -> bool:
+        """Whether all numbers are."""
+        return self.fraction is None
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,13 +86,30 @@ class Column:
     def __array__(self, *arguments: Any, **keywords: Any) -> NoReturn:
         raise DataError.of(
             "E522", None, f"`{self.name}` of {self.source.description} is read row by row, here all of it is needed",
-            "load it as an array, or read it with the index of a plate that is noted `@minibatch`",
+            "load it as an array, or read it with the index of its plate",
         )  # fmt: skip
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """The rows `start:stop`."""
         rows = np.asarray(self.source.read(self.key, start, stop)).astype(self.dtype, copy=False)
         return rows - self.base if self.base else rows
+
+    def at(self, positions: np.ndarray) -> np.ndarray:
+        """The rows at these positions (n,), in any order: at once where they lie close together, else by pieces."""
+        if not len(positions):
+            return np.empty((0, *self.shape[1:]), self.dtype)
+        first, stop = int(positions.min()), int(positions.max()) + 1
+        if stop - first <= CLOSE * len(positions):
+            rows = self.read(first, stop)
+            return rows if len(rows) == len(positions) and np.all(np.diff(positions) == 1) else rows[positions - first]
+        edges = self.source.edges
+        found = np.empty((len(positions), *self.shape[1:]), self.dtype)
+        pieces = np.searchsorted(edges, positions, side="right") - 1
+        for piece in np.unique(pieces):
+            mine = pieces == piece
+            start = int(edges[piece])
+            found[mine] = self.read(start, int(edges[piece + 1]))[positions[mine] - start]
+        return found
 
     def load(self) -> np.ndarray:
         """All the rows, in the type that they are stored in."""
@@ -99,7 +123,7 @@ class Column:
     @cached_property
     def facts(self) -> Facts:
         """Of all the rows; found by one pass through them."""
-        found = Facts(np.inf, -np.inf, True, None, None)
+        found = Facts(np.inf, -np.inf, None, None, None)
         for start, rows in self.blocks():
             found = _joined(found, rows.reshape(len(rows), -1), start)
         return found
@@ -123,12 +147,12 @@ class Column:
 def _joined(found: Facts, rows: np.ndarray, start: int) -> Facts:
     missing, infinite = np.isnan(rows).any(axis=1), np.isinf(rows).any(axis=1)
     finite = rows[~(missing | infinite)]
-    if not finite.size:
-        low, high, whole = np.inf, -np.inf, True
-    else:
-        low, high, whole = float(finite.min()), float(finite.max()), bool(np.all(finite == np.floor(finite)))
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (np.inf, -np.inf)
+    fractions = np.zeros(len(rows), bool)
+    if found.whole:
+        fractions = np.asarray(np.any(np.isfinite(rows) & (rows != np.floor(rows)), axis=1))
     return Facts(
-        min(found.lowest, low), max(found.highest, high), found.whole and whole,
+        min(found.lowest, low), max(found.highest, high), _first(found.fraction, fractions, start),
         _first(found.missing, missing, start), _first(found.infinite, infinite, start),
     )  # fmt: skip
 

@@ -19,12 +19,17 @@ ARROW = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv"}
 
 
 class Table(Mapping[str, Column]):
-    """Columns by name, for `model.fit(table)` or `model.fit({**table, "K": 3})`."""
+    """Columns by name, for `model.fit(table)` or `model.fit({**table, "K": 3})`.
 
-    def __init__(self, columns: Mapping[str, Column]) -> None:
-        self._columns = dict(columns)
+    To ask for one of the `words`, which were left out since they are not all numbers, raises DataError.
+    """
+
+    def __init__(self, columns: Mapping[str, Column], words: Mapping[str, str]) -> None:
+        self._columns, self._words = dict(columns), words
 
     def __getitem__(self, name: str) -> Column:
+        if name in self._words and name not in self._columns:
+            raise _of_words(name, self._words[name])
         return self._columns[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -39,7 +44,7 @@ class Table(Mapping[str, Column]):
 
 
 def open_data(source: Any, columns: NAMES | Sequence[str] | None = None) -> Table:
-    """Columns whose rows a fit reads when it needs them, for a plate that is noted `@minibatch`.
+    """Columns whose rows a fit reads when it needs them: once where statistics stand for them, else by `@minibatch`.
 
     `source` is the path of a Parquet or CSV file (with the extra `arrow`) or of an `.npy` file; a mapping from names to
     `.npy` paths, memory maps or arrays; or an iterable of batches, mappings from names to arrays with the rows in front
@@ -55,7 +60,8 @@ def open_data(source: Any, columns: NAMES | Sequence[str] | None = None) -> Tabl
         names = columns.items()
     else:
         names = [(name, name) for name in columns]
-    return Table({name: Column(_picked(found, name, what), name, name) for name, what in names})
+    words = found.words if columns is None else {}
+    return Table({name: Column(_picked(found, name, what), name, name) for name, what in names}, words)
 
 
 def _source(source: Any) -> Any:
@@ -88,6 +94,10 @@ def _file(path: pathlib.Path) -> Any:
     return readers[kind](path)
 
 
+def _of_words(name: str, said: str) -> DataError:
+    return DataError.of("E522", None, f"`{name}` is no column of numbers: {said}", "drop the row, or write a number")
+
+
 def _array(name: str, value: Any) -> FileArray | np.ndarray:
     if isinstance(value, str | pathlib.Path):
         return FileArray.of_npy(pathlib.Path(value))
@@ -103,6 +113,8 @@ def _picked(source: Any, name: str, what: str | Sequence[str]) -> Source:
     """The source with `name` as the name of a column of its own, or of several side by side."""
     parts = [what] if isinstance(what, str) else list(what)
     for part in parts:
+        if part in source.words:
+            raise _of_words(part, source.words[part])
         if part not in source.names:
             near = nearest(part, source.names)
             expected = f"did you mean `{near}`?" if near else f"there are {', '.join(source.names)}"

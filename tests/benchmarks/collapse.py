@@ -1,6 +1,7 @@
-"""A linear regression of 10³, 10⁵ and 10⁷ rows: what is done once, what a fit then takes, and peak memory.
+"""A linear regression, or a mixture of counts, of 10³, 10⁵ and 10⁷ rows: what is done once, what a fit then takes, and
+peak memory.
 
-    python tests/benchmarks/collapse.py [--rows 1000 100000 10000000] [--columns 4] [--untouched 100000]
+    python tests/benchmarks/collapse.py [mixture] [--rows 1000 100000 10000000] [--columns 4] [--untouched 100000]
 
 Each size runs in a process of its own, after a warm-up on a hundred rows, so that neither imports nor another size's
 memory count. `bind` checks the data, `plan` compiles, `pass` is the one pass over the data that gives the statistics;
@@ -30,7 +31,7 @@ from ppl.inference.choose import choose_guide
 from ppl.inference.fit import run_fit
 from ppl.inference.target import Target
 
-MODEL = """
+REGRESSION = """
 data N, D: int
 data X: real[N, D]
 data y: real[N]
@@ -57,6 +58,26 @@ def timed(function: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - start, found
 
 
+MIXTURE = """
+data N: int
+data y: int(lower=0)[N]
+w ~ dirichlet([1, 1])
+rate ~ ordered(gamma(2, 0.2), 2)
+plate n in N {
+  z[n] ~ categorical(w)
+  y[n] ~ poisson(rate[z[n]])
+}
+"""
+
+
+def counts(rows: int, columns: int) -> dict[str, Any]:
+    rng = np.random.default_rng(1)
+    return {"y": rng.poisson(np.where(rng.random(rows) < 0.3, 2.0, 9.0))}
+
+
+MODELS = {"regression": (REGRESSION, made_up), "mixture": (MIXTURE, counts)}
+
+
 def memory() -> float:
     """Peak memory of the process so far, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -66,12 +87,13 @@ def fitted(plan: Any, data: Any) -> Any:
     return run_fit(plan, data, progress=False)
 
 
-def one_size(rows: int, columns: int, untouched: bool) -> dict[str, float]:
+def one_size(model: str, rows: int, columns: int, untouched: bool) -> dict[str, float]:
     """The figures of one size: seconds, MiB and the worst relative difference between the two gradients."""
-    program = ppl.parse(MODEL)
-    small = program.bind(made_up(100, columns))
+    text, made = MODELS[model]
+    program = ppl.parse(text)
+    small = program.bind(made(100, columns))
     fitted(small.plan(), small.data)
-    data = made_up(rows, columns)
+    data = made(rows, columns)
     before = memory()
     found: dict[str, float] = {}
     found["bind"], bound = timed(lambda: program.bind(data))
@@ -81,10 +103,10 @@ def one_size(rows: int, columns: int, untouched: bool) -> dict[str, float]:
     found["fit"], result = timed(lambda: fitted(plan, bound.data))
     assert result.verdict.level == "trusted"
     found["fitted"] = memory() - before - found["bound"]
-    found["data"] = (data["X"].nbytes + data["y"].nbytes) / 2**20
+    found["data"] = sum(np.asarray(array).nbytes for array in data.values()) / 2**20
     guide = choose_guide(plan, "auto")
     points = 0.1 * np.random.default_rng(0).standard_normal((DRAWS, guide.layout.size))
-    plans = [plan, replace(plan, collapses={})] if untouched else [plan]
+    plans = [plan, replace(plan, collapses={}, counted={})] if untouched else [plan]
     gradients = []
     for name, each in zip(("collapsed", "untouched"), plans, strict=False):
         target = Target(each, bound.data, guide, get_backend())
@@ -96,6 +118,7 @@ def one_size(rows: int, columns: int, untouched: bool) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", nargs="?", choices=MODELS, default="regression")
     parser.add_argument("--rows", type=int, nargs="+", default=[10**3, 10**5, 10**7])
     parser.add_argument("--columns", type=int, default=4)
     parser.add_argument("--untouched", type=int, default=10**5)
@@ -103,13 +126,21 @@ def main() -> None:
     options = parser.parse_args()
     if options.one:
         rows = options.rows[0]
-        print(json.dumps(one_size(rows, options.columns, rows <= options.untouched)))
+        print(json.dumps(one_size(options.model, rows, options.columns, rows <= options.untouched)))
         return
     print(
         "      rows     bind     plan     pass      fit  gradient: collapsed  untouched   data, +bind, +the rest (MiB)"
     )
     for rows in options.rows:
-        arguments = ["--rows", str(rows), "--columns", str(options.columns), "--untouched", str(options.untouched)]
+        arguments = [
+            options.model,
+            "--rows",
+            str(rows),
+            "--columns",
+            str(options.columns),
+            "--untouched",
+            str(options.untouched),
+        ]
         done = subprocess.run([sys.executable, __file__, "--one", *arguments], capture_output=True, text=True)
         if done.returncode:
             sys.exit(done.stderr)

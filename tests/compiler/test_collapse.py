@@ -13,7 +13,7 @@ import ppl
 from ppl.axes import Axis
 from ppl.backends import get_backend
 from ppl.compiler import density_program
-from ppl.compiler.collapse import candidate
+from ppl.compiler.collapse import candidate, eliminations
 from ppl.compiler.collapse import statistics as statistics_module
 from ppl.compiler.collapse.statistics import statistics
 from ppl.errors import InternalError
@@ -84,10 +84,11 @@ def terms(model, plan, values):
 
 def check_same(model, plan, values):
     """Every term, to 1e-12 of the natural scale: a number or so for each row."""
-    before, after = terms(model, replace(plan, collapses={}), values), terms(model, plan, values)
+    before, after = terms(model, replace(plan, collapses={}, counted={}), values), terms(model, plan, values)
     assert before.keys() == after.keys()
     for name, term in before.items():
-        rows = plan.collapses[name].cells.rows if name in plan.collapses else 1
+        found = plan.collapses.get(name) or plan.counted.get(name)
+        rows = found.cells.rows if found is not None else 1
         np.testing.assert_allclose(after[name], term, rtol=1e-12, atol=1e-12 * rows)
 
 
@@ -407,7 +408,7 @@ def _words(text):
 def test_random_models(program):
     model = ppl.parse(program.text).bind(program.data)
     plan = plan_of_all_collapses(model)
-    verify_plan(plan, "collapse")
+    verify_plan(plan, "count_rows")
     if not plan.factored:
         check_same(model, plan, some_values(model))
 
@@ -416,16 +417,18 @@ def test_random_models(program):
 def test_examples(bind):
     model = bind()
     plan = plan_of_all_collapses(model)
-    verify_plan(plan, "collapse")
+    verify_plan(plan, "count_rows")
     if not plan.factored:
         check_same(model, plan, some_values(model))
 
 
 def plan_of_all_collapses(model):
-    """Every site that can be is collapsed, whether it pays or not."""
+    """Every site that can be is collapsed, and rows of every elimination are counted, whether it pays or not."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(candidate, "LEAST_SHARE", -1e9)
         patch.setattr(candidate, "LEAST_SAVING", -1e12)
+        patch.setattr(eliminations, "LEAST_SHARE", -1e9)
+        patch.setattr(eliminations, "LEAST_SAVING", -1e12)
         return model.plan()
 
 

@@ -209,7 +209,8 @@ REFUSED = {
     "t ~ half_cauchy(1)\ny[n in N] ~ normal(0, t)": ("t", "`half_cauchy` is not of a form"),
     "t ~ gamma(2, 1)\ny[n in N] ~ student_t(3, 0, 1 / sqrt(t))": ("t", "`student_t` is not of a form"),
     "L ~ wishart(4, eye(2))\nplate n in N { z2[n] ~ multi_normal(rep(0, 2), prec = L * (1 + eye(2))) }": (
-        "L", "elements multiplied one by one",
+        "L",
+        "elements multiplied one by one",
     ),
 }
 

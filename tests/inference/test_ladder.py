@@ -106,7 +106,7 @@ def test_what_follows_from_the_latents_is_corrected_too() -> None:
     )
     fit = ppl.parse(source).fit({}, guide="mean_field", progress=False)
     found = {each.name: each for each in fit.run.corrections}
-    assert set(found) == {"x[0]", "x[1]", "total", "twice", "d"}
+    assert set(found) == {"x[0]", "x[1]", "total", "twice", "d", "y"}
     assert [found[name].corrected for name in ("total", "twice", "d")] == pytest.approx(
         [np.sqrt(3.9), 2.0, np.sqrt(0.1)], rel=0.02
     )
@@ -145,3 +145,12 @@ def test_a_conjugate_regression_has_both_sds_under_cavi() -> None:
     assert {each.name: each.corrected for each in fit.run.corrections} == pytest.approx(
         {name: exact.sd(name) for name in ("a", "b", "tau")}, rel=0.04
     )
+
+
+def test_draws_without_weight_are_not_kept():
+    """Where the density is 0 a quantity need not be finite."""
+    fit = ppl.parse("x ~ normal(0, 1)\nfactor f = 0 if x > -0.5 else -1e6\nq = log(x + 0.5)").fit({}, progress=False)
+    assert fit.posterior.log_weights is not None
+    assert np.all(fit.draws(2000)["x"] > -0.5)
+    assert np.isfinite(fit.mean("q"))
+    assert np.isfinite(fit.quantile("q", [0.01, 0.5])).all()

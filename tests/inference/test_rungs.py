@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 
 import ppl
 from ppl.backends import get_backend
-from ppl.inference import rungs
+from ppl.inference import clock, rungs
 from ppl.inference.choose import choose_guide
+from ppl.inference.clock import Clock
 from ppl.inference.ladder import climb
 from ppl.inference.methods import Task, full_gaussian
 from ppl.inference.progress import Progress
@@ -70,7 +69,7 @@ def test_a_flow_ends_by_the_clock() -> None:
     source = "x[k in 2] ~ student_t(3, 0, 1)\n"
     with np.errstate(all="ignore"):
         before = full_gaussian(task(source))
-        found = rungs.flow(task(source, previous=(before,), until=time.perf_counter()))
+        found = rungs.flow(task(source, previous=(before,), clock=Clock(0.0)))
     assert found is not None
     assert "the time allowed was spent" in found.stopped
     assert found.guide is not None
@@ -89,18 +88,20 @@ def test_a_low_rank_gaussian_where_a_dense_one_is_out_of_reach() -> None:
     assert found.values["x"].std(axis=0).mean() == pytest.approx(np.sqrt(2.0), rel=0.15)
 
 
-def test_once_the_clock_has_run_out_nothing_is_begun_and_a_note_says_so() -> None:
+def test_once_the_clock_has_run_out_nothing_is_begun_and_a_note_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     def slow(given: Task):  # type: ignore[no-untyped-def]
-        time.sleep(0.05)
-        return full_gaussian(given)
+        outcome = full_gaussian(given)
+        monkeypatch.setattr(clock, "now", lambda: 2.0)
+        return outcome
 
     def never(given: Task):  # type: ignore[no-untyped-def]
         raise AssertionError
 
-    given = task(PINCHED, seconds=0.01)
+    monkeypatch.setattr(clock, "now", lambda: 0.0)
+    given = task(PINCHED, seconds=1.0, clock=Clock(1.0))
     with np.errstate(all="ignore"):
         climbed = climb(given, (slow, never))
         outcome, record = climbed.best, climbed.rungs
     assert len(record) == 1
     assert record[0].level != "trusted"
-    assert any("not every method was tried: the 0.01 s allowed were spent" in note for note in outcome.notes)
+    assert any("not every method was tried: the 1 s allowed were spent by the clock" in note for note in outcome.notes)

@@ -5,9 +5,11 @@ import pytest
 from scipy.integrate import solve_ivp
 from scipy.stats import halfnorm, norm
 
+from ppl import ode
 from ppl.backends import get_backend
 from ppl.inference.choose import choose_guide
 from ppl.inference.target import Target
+from ppl.ode import step
 from ppl.program import parse
 
 TIMES = np.array([0.0, 0.5, 1.0, 2.0])
@@ -123,3 +125,32 @@ y ~ normal(z[:, 0], 1)
     alone = np.concatenate([target.log_density(row[None]) for row in rows])
     np.testing.assert_allclose(together[[0, 2]], alone[[0, 2]], rtol=1e-6)
     assert not np.isfinite(together[1])
+
+
+DECAY = """
+data N: int
+data ts: real[N]
+data y: real[N]
+def change(t, z, k) {
+  return [-k * z[0]]
+}
+k ~ half_normal(1)
+z = ode(change, [1], 0, ts, k, rtol=1e-8, atol=1e-8)
+y ~ normal(z[:, 0], 1)
+"""
+
+
+def test_draws_that_need_far_shorter_steps_are_solved_by_themselves(monkeypatch):
+    bound = parse(DECAY).bind({"ts": TIMES, "y": SERIES[:, 0]})
+    plan = bound.plan()
+    target = Target(plan, bound.data, choose_guide(plan, "auto"), get_backend())
+    rows = np.log([*np.linspace(0.5, 1.5, 80), 300.0, 400.0])[np.random.default_rng(0).permutation(82), None]
+    alone = np.array([target.log_density(row[None])[0] for row in rows])
+    taken = []
+    monkeypatch.setattr(ode, "step", lambda slope, t, z, length: taken.append(len(z)) or step(slope, t, z, length))
+    np.testing.assert_allclose(target.log_density(rows), alone, rtol=1e-6)
+    assert min(taken) == 2
+    assert sum(taken) < 0.2 * len(rows) * len(taken)
+    move = 1e-4 * np.ones((1, 1))
+    slopes = (target.log_density(rows + move) - target.log_density(rows - move))[:, None] / 2e-4
+    np.testing.assert_allclose(target.gradient(rows), slopes, rtol=1e-5, atol=1e-6)

@@ -12,6 +12,8 @@ from scipy.special import gammaln, logsumexp
 from scipy.stats import binom, norm
 
 import ppl
+from ppl.errors import DataError, InferenceError
+from ppl.inference import discrete
 
 GRID = (np.arange(400) + 0.5) / 400
 
@@ -203,3 +205,34 @@ def test_asia_through_a_fit():
     for place, name in enumerate(("smoking", "tuberculosis", "cancer", "bronchitis")):
         exact = sum(weight for states, weight in weights.items() if states[place]) / total
         assert fit.mean(name) == pytest.approx(exact, abs=5 * np.sqrt(0.25 / 4000))
+
+
+def test_where_discrete_unknowns_are_many_weighted_draws_are_resampled_first(monkeypatch):
+    whole = fitted(OCCUPANCY, {"seen": SEEN})
+    monkeypatch.setattr(discrete, "MOST_NUMBERS", 10_000)
+    fit = fitted(OCCUPANCY, {"seen": SEEN})
+    assert whole.posterior.log_weights is not None
+    assert fit.posterior.log_weights is None
+    assert fit.posterior.count == 4000
+    assert fit.posterior.values["z"].shape == (4000, len(SEEN))
+    for name in ("psi", "p", "z", "occupied"):
+        np.testing.assert_allclose(fit.mean(name), whole.mean(name), atol=0.05 * np.max(whole.sd(name)))
+    ahead, behind = fit.posterior.values["psi"].reshape(2, -1).mean(axis=1)
+    assert ahead == pytest.approx(behind, abs=5 * float(whole.sd("psi")) / np.sqrt(2000))
+
+
+def test_more_draws_of_discrete_unknowns_than_have_room_are_left_out(monkeypatch, tmp_path):
+    monkeypatch.setattr(discrete, "MOST_NUMBERS", 10_000)
+    monkeypatch.setattr(discrete, "MOST_KEPT", 10_000)
+    fit = fitted(OCCUPANCY, {"seen": SEEN})
+    assert "z: left out" in str(fit.summary())
+    for name in ("z", "occupied"):
+        with pytest.raises(InferenceError, match="fit with fewer `draws`"):
+            fit.mean(name)
+    assert 0 < fit.mean("psi") < 1
+    with pytest.raises(DataError, match="4000 draws of 8 elements"):
+        fit.predict()
+    fit.save(tmp_path / "fit.ppl")
+    assert ppl.load_fit(tmp_path / "fit.ppl").mean("psi") == fit.mean("psi")
+    few = ppl.parse(OCCUPANCY).fit({"seen": SEEN}, draws=1000, progress=False)
+    assert few.draws(7)["z"].shape == (7, len(SEEN))

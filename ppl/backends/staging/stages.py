@@ -25,9 +25,11 @@ def staged_program(function: Arrays, arguments: tuple[np.ndarray, ...], alone: b
     return emitted(Lowering(optimised(tape), len(arguments), alone).listing, len(tape.calls))
 
 
-def staged_value_and_grad(function: Callable[..., Any]) -> StagedFunction:
+def staged_value_and_grad(
+    function: Callable[..., Any], kept: dict[tuple[Any, ...], Staged] | None = None
+) -> StagedFunction:
     """`value_and_grad` of a function of arrays that is replayed once it has been called often with the same shapes."""
-    return StagedFunction(value_and_grad(function))
+    return StagedFunction(value_and_grad(function), kept=kept)
 
 
 class StagedFunction:

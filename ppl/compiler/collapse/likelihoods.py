@@ -11,11 +11,12 @@ from dataclasses import replace
 
 from ppl.compiler.collapse.candidate import Candidate, work_of_collapse
 from ppl.compiler.collapse.regression import least_squares
-from ppl.compiler.collapse.rows import at_cells, first_places, sorted_into_cells
+from ppl.compiler.collapse.rows import at_cells, first_places
 from ppl.compiler.collapse.sums import natural_sums
 from ppl.model.collapse import Collapse, Counts
 from ppl.model.model import DistributionUse
 from ppl.model.plan import Plan
+from ppl.model.streamed import require_parts, source_of
 
 
 def collapse(plan: Plan) -> Plan:
@@ -25,7 +26,7 @@ def collapse(plan: Plan) -> Plan:
     """
     left = {name for members in plan.joined.values() for name in members}
     left |= {cost.name for cost in plan.costs if cost.keep}
-    sites, found = dict(plan.sites), {}
+    sites, found = dict(plan.sites), dict[str, Collapse]()
     for site in plan.model.observed:
         if site.name in left or site.present is not None or not site.axes:
             continue
@@ -33,14 +34,40 @@ def collapse(plan: Plan) -> Plan:
         best = None if candidate is None else _cheapest(candidate)
         if best is not None:
             found[site.name] = best
-            sites[site.name] = replace(sites[site.name], treatment="collapsed", reason=_reason(best))
+    found = _without_halves(plan, found)
+    for name, each in found.items():
+        sites[name] = replace(sites[name], treatment="collapsed", reason=_reason(plan, each))
     return replace(plan, sites=sites, collapses=found) if found else plan
 
 
-def _reason(found: Collapse) -> str:
-    rows, statistics = found.cells.rows, found.statistics
-    family, plural = found.site.distribution.name, "s" * (statistics != 1)
-    return f"{family}, {rows:,} rows as {statistics:,} statistic{plural}: {found.title}"
+def all_at_hand(plan: Plan) -> Plan:
+    """The plan, where every term has what it reads: rows that a fit reads row by row are had from statistics, or by
+    parts. Raises ModelError where they are not.
+    """
+    by_statistics = {*plan.collapses, *(name for marginal in plan.marginals for name in marginal.members)}
+    require_parts(plan.model, by_statistics)
+    return plan
+
+
+def _without_halves(plan: Plan, found: dict[str, Collapse]) -> dict[str, Collapse]:
+    """Where a fit goes through a plate in parts for one term, rows along it are not collapsed for another."""
+    parts = {batch.axis for batch in plan.model.batches}
+    again = parts & {axis for cost in plan.costs if cost.name not in found for axis in cost.axes}
+    return {name: each for name, each in found.items() if each.cells.stream not in again}
+
+
+def _reason(plan: Plan, found: Collapse) -> str:
+    rows, numbers = _counted(found.cells.rows, "row"), _counted(found.statistics, "statistic")
+    said = f"{found.site.distribution.name}, {rows} as {numbers}: {found.title}"
+    if found.cells.stream is not None:
+        said += f", in one pass over the rows of {source_of(plan.model)}"
+    if any(batch.axis in found.cells.plates for batch in plan.model.batches):
+        said += "; no parts of a plate (`@minibatch`, `subsample`) are needed"
+    return said
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def _cheapest(candidate: Candidate) -> Collapse | None:
@@ -56,7 +83,7 @@ def _counts(candidate: Candidate) -> Counts | None:
     """Equal rows with equal values, counted."""
     site, arguments = candidate.site, candidate.arguments
     told_by = [*candidate.keys(*arguments.values()), candidate.values]
-    cells = sorted_into_cells(site.name, candidate.plates, told_by, candidate.most_cells)
+    cells = candidate.cells(told_by, candidate.most_cells)
     if cells is None:
         return None
     places = first_places(cells)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -97,15 +96,15 @@ def _product(node: Any, kinds: Kinds) -> list[Term] | None:
     """Every term of one sum times every term of the other, unless there are too many."""
     left, right = (split(argument, kinds) for argument in node.arguments)
     vectors = any(a.is_vector and b.is_vector for a in left for b in right)
-    if vectors or len(left) * len(right) > MOST_PRODUCTS or not _roomy([*left, *right], kinds):
+    if vectors or len(left) * len(right) > MOST_PRODUCTS or not _roomy([*left, *right], kinds, node):
         return None
     return [Term(_times(a.coefficient, b.coefficient), _times(a.factor, b.factor)) for a in left for b in right]
 
 
-def _roomy(parts: list[Term], kinds: Kinds) -> bool:
+def _roomy(parts: list[Term], kinds: Kinds, node: Expr) -> bool:
     """Whether a vector for each row, as new coefficients need them, is within the limit of arrays."""
     widths = [p.factor.type.event[0] for p in parts if p.factor is not None and p.factor.type.dims]
-    return max([1, *widths]) * math.prod(axis.size for axis in kinds.plates) <= construct.LARGEST
+    return construct.fits([max([1, *widths]), *(axis.size for axis in kinds.plates)], [node])
 
 
 def _times(left: Expr | None, right: Expr | None) -> Expr | None:
@@ -120,7 +119,7 @@ def _quotient(node: Any, kinds: Kinds) -> list[Term] | None:
     parts = split(above, kinds)
     if not kinds.known(below):
         return [Term(p.coefficient, construct.call("divide", [p.factor or one, below])) for p in parts]
-    if not _roomy(parts, kinds):
+    if not _roomy(parts, kinds, node):
         return None
     return [Term(construct.call("divide", [p.coefficient or one, below]), p.factor) for p in parts]
 
@@ -130,7 +129,7 @@ def _inner_product(node: Any, kinds: Kinds) -> list[Term] | None:
         if kinds.known(known) and kinds.whole(other, kinds.plates):
             return [Term(known, other)]
     axis = construct.fresh_axis("column", node.arguments[0].type.event[0])
-    if axis.size * math.prod(plate.size for plate in kinds.plates) > construct.LARGEST:
+    if not construct.fits([axis.size, *(plate.size for plate in kinds.plates)], [node]):
         return None
     left, right = (construct.named(argument, 0, axis) for argument in node.arguments)
     return _summed(construct.call("multiply", [left, right]), axis, kinds)
@@ -196,7 +195,7 @@ def fingerprint(node: Expr | None) -> Hashable:
     if isinstance(node, ex.Constant):
         array = np.asarray(node.value)
         own = (array.dtype.str, array.shape, array.tobytes())
-    elif isinstance(node, ex.Data | ex.Value | ex.BatchRows):
+    elif isinstance(node, ex.Data | ex.Streamed | ex.Value | ex.BatchRows):
         own = node.name
     elif isinstance(node, ex.Call):
         own = (node.function, node.static)

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from ppl.axes import Axis
 from ppl.compiler.collapse.candidate import Candidate
 from ppl.compiler.collapse.linear import Term, fingerprint, terms
-from ppl.compiler.collapse.rows import at_cells, first_places, keys, sorted_into_cells
+from ppl.compiler.collapse.rows import all_positive, at_cells, first_places, keys
 from ppl.model import construct
 from ppl.model.collapse import Column, LeastSquares
 from ppl.model.expressions import Expr
-from ppl.model.resolve import evaluate
 
 REGRESSIONS = frozenset({"normal", "lognormal"})
 """The families, the second through the logarithms of its values."""
@@ -44,7 +41,7 @@ def least_squares(candidate: Candidate) -> LeastSquares | None:
     if p + q > MOST_COLUMNS:
         return None
     most = candidate.most_work / (p * (2.0 * p + 0.2 * q + 4.0) + 5.0 * by_cell) if p or by_cell else 1.0
-    cells = sorted_into_cells(candidate.site.name, plates, told_by, most)
+    cells = candidate.cells(told_by, most)
     if cells is None:
         return None
     places = first_places(cells)
@@ -74,7 +71,7 @@ def _spread(scale: Expr, plates: tuple[Axis, ...]) -> tuple[Expr | None, Expr | 
     if scale.type.static or (len(parts) == 1 and parts[0].coefficient is not None and not parts[0].is_vector):
         known = parts[0].coefficient
         assert known is not None
-        if not np.all(evaluate(known).array > 0):
+        if not all_positive(known, plates):
             return None
         return known, parts[0].factor
     return None, scale

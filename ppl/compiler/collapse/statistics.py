@@ -1,4 +1,7 @@
-"""The statistics of collapsed sites: one pass over the data, in blocks."""
+"""The statistics of collapsed sites: one pass over the data, in blocks.
+
+The same code reads arrays and rows that come from a file: only the order of the rows differs.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,14 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ppl.compiler.collapse.rows import RowReader
+from ppl.compiler.collapse.rows import RowReader, members_at, row_blocks
 from ppl.model.collapse import Cells, Collapse, LeastSquares, NaturalSums
 from ppl.model.expressions import Expr
 from ppl.numeric import NUMPY
 
 Statistics = tuple[np.ndarray, ...]
+Report = Callable[[int], None]
+"""Told after each block how many rows it had."""
 BLOCK = 2**18
 """Numbers in one block of rows."""
 FEWEST_ROWS = 1024
@@ -22,22 +27,27 @@ NEARLY_CANCEL = 1e-3
 """Singular values of columns of length 1 below this share of the largest."""
 HALF_LOG_TWO_PI = 0.5 * np.log(2.0 * np.pi)
 
-_LAST: WeakKeyDictionary[Collapse, tuple[Mapping[str, Any], Statistics]] = WeakKeyDictionary()
+_LAST: WeakKeyDictionary[Cells, tuple[Mapping[str, Any], Statistics]] = WeakKeyDictionary()
 
 
-def statistics(found: Collapse, data: Mapping[str, Any]) -> Statistics:
+def statistics(found: Collapse, data: Mapping[str, Any], report: Report = lambda rows: None) -> Statistics:
     """The statistics of a collapsed site, computed once for the same data: several programs ask for them."""
-    known = _LAST.get(found)
+    known = _LAST.get(found.cells)
     if known is None or known[0] is not data:
-        known = (data, _PASSES[type(found)](found, data))
-        _LAST[found] = known
+        known = (data, _PASSES[type(found)](found, data, report))
+        _LAST[found.cells] = known
     return known[1]
+
+
+def has_pass(found: Collapse) -> bool:
+    """Whether the statistics are more than the counts that its cells have."""
+    return type(found) in _PASSES
 
 
 # Sums -----------------------------------------------------------------------------------------------------
 
 
-def _natural_sums(found: NaturalSums, data: Mapping[str, Any]) -> Statistics:
+def _natural_sums(found: NaturalSums, data: Mapping[str, Any], report: Report) -> Statistics:
     """The sum of each sufficient statistic, (cells, *core) each, of log h and of the weights: (cells,) each."""
     form = found.site.distribution.family.exponential
     assert form is not None
@@ -45,19 +55,21 @@ def _natural_sums(found: NaturalSums, data: Mapping[str, Any]) -> Statistics:
     reader, origin = RowReader(found.cells.plates, data), _origin(found, data)
     totals: list[np.ndarray] = []
     width = max(1, int(np.prod(event, initial=1)) ** max(form.ranks))
-    for rows in _in_order(found.cells.rows, max(1, BLOCK // width)):
+    for rows in row_blocks(found.cells.plates, max(1, BLOCK // width), found.cells.stream):
         extra = [part for part in (found.weights, found.log_base) if part is not None]
         values, *others = (array.astype(float) for array in reader([found.values, *found.fixed.values(), *extra], rows))
         named = {name: array[:, 0] for name, array in zip(found.fixed, others, strict=False)}
         read = iter(others[len(named) :])
+        members = members_at(found.cells, rows, reader)
         weights = np.ones(len(rows)) if found.weights is None else next(read)[:, 0]
         base = 0.0 if found.log_base is None else next(read)[:, 0]
         if origin is not None:
-            values = values - (origin if found.cells.members is None else origin[found.cells.members[rows]])
+            values = values - (origin if members is None else origin[members])
         shaped = values.reshape(len(rows), *event)
         parts = [*form.statistics(NUMPY, shaped, **named), base + form.log_base(NUMPY, shaped, **named), weights]
-        sums = [_by_cell(np.asarray(part, float), found.cells, rows) for part in parts]
+        sums = [_by_cell(np.asarray(part, float), members, found.cells.axis.size) for part in parts]
         totals = [a + b for a, b in zip(totals, sums, strict=True)] if totals else sums
+        report(len(rows))
     return tuple(totals)
 
 
@@ -69,24 +81,19 @@ def _origin(found: NaturalSums, data: Mapping[str, Any]) -> np.ndarray | None:
     return origin
 
 
-def _by_cell(array: np.ndarray, cells: Cells, rows: np.ndarray) -> np.ndarray:
-    """Sums over the rows of each cell: (cells, *rest) of (rows, *rest)."""
-    if cells.members is None:
+def _by_cell(array: np.ndarray, members: np.ndarray | None, count: int) -> np.ndarray:
+    """Sums over the rows of each of `count` cells: (cells, *rest) of (rows, *rest)."""
+    if members is None:
         return array.sum(axis=0, keepdims=True)
-    flat, members = array.reshape(len(rows), -1), cells.members[rows]
-    sums = [np.bincount(members, weights=column, minlength=cells.axis.size) for column in flat.T]
-    return np.stack(sums, axis=-1).reshape(cells.axis.size, *array.shape[1:])
-
-
-def _in_order(count: int, size: int) -> Iterator[np.ndarray]:
-    for start in range(0, count, size):
-        yield np.arange(start, min(start + size, count))
+    flat = array.reshape(len(array), -1)
+    sums = [np.bincount(members, weights=column, minlength=count) for column in flat.T]
+    return np.stack(sums, axis=-1).reshape(count, *array.shape[1:])
 
 
 # Least squares ---------------------------------------------------------------------------------------------
 
 
-def _least_squares(found: LeastSquares, data: Mapping[str, Any]) -> Statistics:
+def _least_squares(found: LeastSquares, data: Mapping[str, Any], report: Report) -> Statistics:
     """Triangular factors: inside the cells (cells, p, p + q + 1), between them (q, q + 1); the sum of squares that is
     left ((cells,) where the scale is each cell's own, else ()); what is added to the log density, (); and an origin of
     the factors of the columns, (p + q,).
@@ -98,11 +105,12 @@ def _least_squares(found: LeastSquares, data: Mapping[str, Any]) -> Statistics:
     folding = _Folding(cells.axis.size if found.by_cell else 0, p, p + q + 1, found.scaled_by_cell)
     constant = -HALF_LOG_TWO_PI * cells.rows
     origin: np.ndarray | None = None
-    for rows, table, logs in _tables(found, data):
+    for members, table, logs in _tables(found, data):
         origin = _solution(table) if origin is None else origin
         table[:, -1] -= table[:, :-1] @ origin
         constant += logs
-        folding.add(None if cells.members is None else cells.members[rows].astype(np.int64), table)
+        folding.add(members, table)
+        report(len(table))
     inside, between, left = folding.finish()
     assert origin is not None
     return inside, between, left, np.asarray(constant), origin
@@ -121,19 +129,18 @@ def _solution(table: np.ndarray) -> np.ndarray:
     return np.linalg.lstsq(columns / norms, values, rcond=NEARLY_CANCEL)[0] / norms
 
 
-def _tables(found: LeastSquares, data: Mapping[str, Any]) -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
-    """Blocks of rows, cell by cell: their numbers, their columns with the values last (all over the known part of the
-    scale), and what they add to the log density.
+def _tables(found: LeastSquares, data: Mapping[str, Any]) -> Iterator[tuple[np.ndarray | None, np.ndarray, float]]:
+    """Blocks of rows: their cells (None where there is one), their columns with the values last (all over the known
+    part of the scale), and what they add to the log density. Arrays are read cell by cell, so that each block has few.
     """
     columns = [*found.local, *found.shared]
     reader = RowReader(found.cells.plates, data)
     wanted: list[Expr] = [found.values]
     wanted += [part for part in (found.offset, found.weight, found.log_base) if part is not None]
     wanted += [column.coefficient for column in columns if column.coefficient is not None]
-    members = found.cells.members
-    order = None if members is None else np.argsort(members, kind="stable")
+    order = None if found.cells.members is None else np.argsort(found.cells.members, kind="stable")
     width = found.local_width + found.shared_width + 1
-    for block in _in_order(found.cells.rows, max(FEWEST_ROWS, BLOCK // width)):
+    for block in row_blocks(found.cells.plates, max(FEWEST_ROWS, BLOCK // width), found.cells.stream):
         rows = block if order is None else order[block]
         read = iter(reader(wanted, rows))
         values = next(read).astype(float)
@@ -145,58 +152,48 @@ def _tables(found: LeastSquares, data: Mapping[str, Any]) -> Iterator[tuple[np.n
         logs = 0.0 if base is None else float(base.sum())
         if weight is not None:
             table, logs = table / weight, logs - float(np.log(weight).sum())
-        yield rows, table, logs
+        yield members_at(found.cells, rows, reader), table, logs
 
 
 class _Folding:
-    """QR of rows that come sorted by cell: the first `local` columns are eliminated inside their cell.
+    """QR of rows that come block by block: the first `local` columns are eliminated inside their cell.
 
-    What a cell leaves goes into one more factor that all cells share, or stays where `apart` (there is then nothing
-    but the values' column in it).
+    Each cell keeps the triangle of all its rows so far. What these leave goes into one more factor that all cells
+    share, or stays where `apart` (there is then nothing but the values' column in it).
     """
 
     def __init__(self, cells: int, local: int, width: int, apart: bool) -> None:
-        self._local, self._width, self._apart = local, width, apart
+        self._local, self._apart = local, apart
         self._by_cell = local > 0 or apart
         self._inside = np.zeros((cells, local, width))
         self._left = np.zeros(cells)
         self._between = np.zeros((0, width - local))
-        self._open = np.zeros((0, width))
-        self._open_cell = 0
 
     def add(self, members: np.ndarray | None, table: np.ndarray) -> None:
-        """A block of rows (n, width) with their cells (n,)."""
+        """A block of rows (n, width) with their cells (n,), in any order."""
         if not self._by_cell:
             self._fold(table)
             return
-        members = np.zeros(len(table), np.int64) if members is None else members
-        table = np.concatenate([self._open, table])
-        members = np.concatenate([np.full(len(self._open), self._open_cell), members])
-        self._open_cell = int(members[-1])
-        closed = int(np.searchsorted(members, self._open_cell))
-        self._close(members[:closed], table[:closed])
-        self._open = _triangle(table[closed:])
+        members = np.zeros(len(table), np.int64) if members is None else members.astype(np.int64)
+        if np.any(np.diff(members) < 0):
+            order = np.argsort(members, kind="stable")
+            members, table = members[order], table[order]
+        for cells, factors in _triangles(members, table, self._inside):
+            self._inside[cells] = factors[:, : self._local]
+            rest = factors[:, self._local :, self._local :]
+            if self._apart:
+                self._left[cells] += rest[:, 0, 0] ** 2
+            else:
+                self._fold(rest.reshape(-1, rest.shape[-1]))
 
     def finish(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        if self._by_cell:
-            self._close(np.full(len(self._open), self._open_cell), self._open)
-        rest = self._width - self._local
+        rest = self._between.shape[1]
         between = np.zeros((rest, rest))
         if len(self._between):
             factor = _triangle(self._between)
             between[: len(factor)] = factor
         left = self._left if self._apart else np.asarray(between[-1, -1] ** 2)
         return self._inside, between[:-1], left
-
-    def _close(self, members: np.ndarray, table: np.ndarray) -> None:
-        """Rows of cells of which no more will come."""
-        for cells, factors in _triangles(members, table):
-            self._inside[cells] = factors[:, : self._local]
-            rest = factors[:, self._local :, self._local :]
-            if self._apart:
-                self._left[cells] = rest[:, 0, 0] ** 2
-            else:
-                self._fold(rest.reshape(-1, rest.shape[-1]))
 
     def _fold(self, rows: np.ndarray) -> None:
         self._between = _triangle(np.concatenate([self._between, rows]))
@@ -207,20 +204,23 @@ def _triangle(rows: np.ndarray) -> np.ndarray:
     return rows if len(rows) <= 1 else np.asarray(np.linalg.qr(rows, mode="r"))
 
 
-def _triangles(members: np.ndarray, table: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Triangles (n, width, width) of the rows of each cell, with the cells (n,): cells of like size together."""
+def _triangles(members: np.ndarray, table: np.ndarray, inside: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Triangles (n, width, width) of the rows of each cell, sorted by cell, below what is `inside` it (cells, local,
+    width) already; with the cells (n,), those of like size together.
+    """
     cells, starts, sizes = np.unique(members, return_index=True, return_counts=True)
-    width = table.shape[1]
+    width, local = table.shape[1], inside.shape[1]
     padded = np.concatenate([table, np.zeros((1, width))])
-    room = np.maximum(2 ** np.ceil(np.log2(sizes)).astype(int), width)
+    room = np.maximum(2 ** np.ceil(np.log2(sizes)).astype(int), width - local)
     for length in np.unique(room):
         some = np.flatnonzero(room == length)
         places = starts[some, None] + np.arange(length)
         places = np.where(np.arange(length) < sizes[some, None], places, len(table))
-        yield cells[some], np.asarray(np.linalg.qr(padded[places], mode="r"))
+        rows = np.concatenate([inside[cells[some]], padded[places]], axis=1)
+        yield cells[some], np.asarray(np.linalg.qr(rows, mode="r"))
 
 
-_PASSES: Mapping[type[Collapse], Callable[[Any, Mapping[str, Any]], Statistics]] = {
+_PASSES: Mapping[type[Collapse], Callable[[Any, Mapping[str, Any], Report], Statistics]] = {
     NaturalSums: _natural_sums,
     LeastSquares: _least_squares,
 }

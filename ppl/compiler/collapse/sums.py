@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from ppl.compiler.collapse.candidate import Candidate
 from ppl.compiler.collapse.linear import Term, terms
 from ppl.compiler.collapse.regression import REGRESSIONS
-from ppl.compiler.collapse.rows import at_cells, first_places, sorted_into_cells
+from ppl.compiler.collapse.rows import all_positive, at_cells, first_places
 from ppl.model import construct
 from ppl.model.collapse import NaturalSums
 from ppl.model.expressions import Expr
-from ppl.model.resolve import evaluate
 
 LOCATIONS = {"multi_normal": "loc"}
 """The parameter that moves the values of a family: sums of squares keep their digits if taken from a value at hand."""
@@ -38,7 +35,7 @@ def natural_sums(candidate: Candidate) -> NaturalSums | None:
     weigh = _WEIGHTS.get(candidate.family)
     arguments, weights = (candidate.arguments, None) if weigh is None else weigh(candidate)
     told_by = candidate.keys(*arguments.values())
-    cells = sorted_into_cells(candidate.site.name, candidate.plates, told_by, candidate.most_cells)
+    cells = candidate.cells(told_by, candidate.most_cells)
     if cells is None:
         return None
     places = first_places(cells)
@@ -74,7 +71,7 @@ def _exposure(candidate: Candidate) -> Weighted:
     else:
         found = _known_term(terms(candidate.arguments["log_rate"], candidate.plates), candidate)
         name = "log_rate"
-    if found is None or not np.all(evaluate(found[1]).array > 0):
+    if found is None or not all_positive(found[1], candidate.plates):
         return candidate.arguments, None
     return {**candidate.arguments, name: found[0]}, found[1]
 

@@ -10,7 +10,7 @@ from ppl.axes import DRAW, Axis, union
 from ppl.compiler.collapse.statistics import statistics
 from ppl.compiler.programs.arrays import Ref
 from ppl.compiler.programs.writer import Writer
-from ppl.model.collapse import Collapse, Column, Counts, LeastSquares, NaturalSums
+from ppl.model.collapse import Cells, Collapse, Column, Counts, LeastSquares, NaturalSums
 from ppl.model.resolve import Resolved
 
 Value = Resolved[Ref]
@@ -24,8 +24,12 @@ def collapsed_term(writer: Writer, found: Collapse) -> Value:
 def _counts(writer: Writer, found: Counts) -> Value:
     single = found.single
     assert single.observed is not None
-    term = writer.density(single, writer.resolver(single.observed))
-    counts = Resolved(writer.recorder.constant(found.cells.counts), (found.cells.axis,), 0)
+    return times_counts(writer, found.cells, writer.density(single, writer.resolver(single.observed)))
+
+
+def times_counts(writer: Writer, cells: Cells, term: Value) -> Value:
+    """A term for each cell, as often as there are rows in it."""
+    counts = Resolved(writer.recorder.constant(cells.counts), (cells.axis,), 0)
     first, second = writer.resolver.align([counts, term])
     return Resolved(writer.recorder.record("{} * {}", (first, second)), union([counts.axes, term.axes]), 0)
 

@@ -47,14 +47,17 @@ def opened_writer(plan: Plan) -> Writer:
     return writer
 
 
-def log_terms(writer: Writer, plan: Plan) -> dict[str, Value]:
+def log_terms(writer: Writer, plan: Plan, counted: bool = False) -> dict[str, Value]:
     """The elementwise log density of every site and factor, enumerated sites taking all of their states.
 
-    Of a collapsed site it is one for each of its cells, or a single number. `writer` is one of `opened_writer`.
+    Of a collapsed site it is one for each of its cells, or a single number; with `counted` one for each cell too of the
+    members of eliminations whose rows are counted. `writer` is one of `opened_writer`.
     """
+    over_cells = plan.over_cells if counted else {}
     states = {name: axis for elimination in plan.eliminations for name, axis in elimination.states.items()}
     terms: dict[str, Value] = {}
-    for statement in writer.model.statements:
+    for original in writer.model.statements:
+        statement = over_cells.get(original.name, original)
         if isinstance(statement, Factor):
             terms[statement.name] = writer.resolver(statement.value)
         elif isinstance(statement, Site) and statement.name in states:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ppl.compiler.collapse.candidate import inlined
 from ppl.compiler.collapse.linear import Kinds, split
+from ppl.compiler.collapse.rows import stream_of
 from ppl.compiler.marginal.statistics import RULES
 from ppl.compiler.predictor.affine import READS
 from ppl.distributions import DISTRIBUTIONS
@@ -24,6 +25,7 @@ from ppl.model.marginal import Evidence, Marginal
 from ppl.model.model import Deterministic, Model, Site
 from ppl.model.plan import Plan, SitePlan
 from ppl.model.rewrite import substituted
+from ppl.model.streamed import source_of
 
 
 def marginalise(plan: Plan) -> Plan:
@@ -39,7 +41,7 @@ def marginalise(plan: Plan) -> Plan:
         if marginal is not None:
             found.append(marginal)
             taken |= set(marginal.members)
-            sites |= _decided(sites, marginal)
+            sites |= _decided(plan.model, sites, marginal)
     return replace(plan, sites=sites, marginals=tuple(found)) if found else plan
 
 
@@ -55,7 +57,7 @@ def _is_group(model: Model, site: Site) -> bool:
     return plain and bool(model.random_ancestors(site) - {site.name})
 
 
-def _decided(sites: dict[str, SitePlan], marginal: Marginal) -> dict[str, SitePlan]:
+def _decided(model: Model, sites: dict[str, SitePlan], marginal: Marginal) -> dict[str, SitePlan]:
     name, size = marginal.site.name, sites[marginal.site.name].size
     found = {
         name: replace(
@@ -70,7 +72,8 @@ def _decided(sites: dict[str, SitePlan], marginal: Marginal) -> dict[str, SitePl
     }
     for each in marginal.evidence:
         known = sites[each.site.name]
-        found[known.name] = replace(known, reason=f"{known.reason}, {name} integrated out")
+        rows = "" if each.stream is None else f", in one pass over the rows of {source_of(model)}"
+        found[known.name] = replace(known, reason=f"{known.reason}, {name} integrated out{rows}")
     return found
 
 
@@ -100,8 +103,8 @@ def _evidence(model: Model, latent: Site, site: Site) -> Evidence | None:
         return None
     if site.observed is None or not site.axes:
         return None
-    parts = {name: inlined(model, part) for name, part in site.distribution.arguments.items()}
-    observed = inlined(model, site.observed)
+    parts = {name: inlined(model, part, True) for name, part in site.distribution.arguments.items()}
+    observed = inlined(model, site.observed, True)
     if any(part is None for part in parts.values()) or observed is None or not observed.type.static:
         return None
     known = {name: part for name, part in parts.items() if part is not None and name != rule.parameter}
@@ -111,7 +114,8 @@ def _evidence(model: Model, latent: Site, site: Site) -> Evidence | None:
     read = _one_element(argument, latent, site)
     if read is None or (read[0] is not None and not rule.scales):
         return None
-    return Evidence(replace(site, observed=observed), _positions(model, latent, read[1]), read[0], known)
+    stream = stream_of([argument, observed, *known.values()])
+    return Evidence(replace(site, observed=observed), _positions(model, latent, read[1]), read[0], known, stream)
 
 
 def _one_element(argument: Expr, latent: Site, site: Site) -> tuple[Expr | None, Expr] | None:

@@ -61,7 +61,10 @@ def conditionals_program(plan: Plan) -> ArrayProgram:
         outputs = {}
         for place, rank in enumerate(form.ranks):
             value = _applied(writer, marginal, f"natural_{place}", _grown(form, place), [sums[place]], rank)
-            array, axes = writer.stretched(value, (DRAW, *marginal.site.axes))
+            axes = union([(DRAW, *marginal.site.axes)])
+            # a parameter that reads nothing random has no draws
+            shape = (-1, *(axis.size for axis in axes[1:]), *[dim.size for dim in marginal.site.dims] * rank)
+            array = writer.recorder.reshape(value.array, shape)
             order = [axes.index(axis) for axis in (DRAW, *marginal.site.axes)]
             order += range(len(axes), len(axes) + rank)
             outputs[str(place)] = writer.recorder.transpose(array, tuple(order))

@@ -11,8 +11,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ppl.axes import union
-from ppl.compiler.collapse.rows import RowReader
-from ppl.compiler.collapse.statistics import BLOCK
+from ppl.compiler.collapse.rows import RowReader, row_blocks
+from ppl.compiler.collapse.statistics import BLOCK, Report
 from ppl.model.marginal import Evidence, Marginal
 from ppl.numeric import NUMPY
 
@@ -86,30 +86,30 @@ RULES: Mapping[tuple[str, str], Rule] = {
 _LAST: WeakKeyDictionary[Marginal, tuple[Mapping[str, Any], tuple[np.ndarray, ...]]] = WeakKeyDictionary()
 
 
-def sums_of_evidence(marginal: Marginal, data: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
+def sums_of_evidence(
+    marginal: Marginal, data: Mapping[str, Any], report: Report = lambda rows: None
+) -> tuple[np.ndarray, ...]:
     """For each natural parameter what the rows of each element add to it, (plates in canonical order, *core); last what
     is left of their log density, (plates). Computed once for the same data.
     """
     known = _LAST.get(marginal)
     if known is None or known[0] is not data:
-        parts = [_sums(marginal, each, data) for each in marginal.evidence]
+        parts = [_sums(marginal, each, data, report) for each in marginal.evidence]
         known = (data, tuple(sum(columns[1:], columns[0]) for columns in zip(*parts, strict=True)))
         _LAST[marginal] = known
     return known[1]
 
 
-def _sums(marginal: Marginal, each: Evidence, data: Mapping[str, Any]) -> Arrays:
+def _sums(marginal: Marginal, each: Evidence, data: Mapping[str, Any], report: Report) -> Arrays:
     plates = union([each.site.axes])
     shape = tuple(axis.size for axis in marginal.plates)
-    count, rows = math.prod(shape), math.prod(axis.size for axis in plates)
+    count = math.prod(shape)
     reader, event = RowReader(plates, data), tuple(dim.size for dim in each.site.dims)
     rule = RULES[marginal.site.distribution.family.name, each.site.distribution.family.name]
     assert each.site.observed is not None
     wanted = [each.positions, each.site.observed, *each.fixed.values(), *([each.factor] if each.factor else [])]
     totals: Arrays = []
-    step = max(1, BLOCK // max(1, math.prod(event)))
-    for start in range(0, rows, step):
-        places = np.arange(start, min(start + step, rows))
+    for places in row_blocks(plates, max(1, BLOCK // max(1, math.prod(event))), each.stream):
         positions, values, *rest = reader(wanted, places)
         fixed = {name: part[:, 0].astype(float) for name, part in zip(each.fixed, rest, strict=False)}
         factor = rest[-1][:, 0].astype(float) if each.factor else np.ones(len(places))
@@ -118,6 +118,7 @@ def _sums(marginal: Marginal, each: Evidence, data: Mapping[str, Any]) -> Arrays
             y = np.eye(marginal.site.dims[0].size)[values[:, 0].astype(int)]
         sums = [_added(positions[:, 0], part, count) for part in rule.add(y, factor, **fixed)]
         totals = [a + b for a, b in zip(totals, sums, strict=True)] if totals else sums
+        report(len(places))
     return [total.reshape(*shape, *total.shape[1:]) for total in totals]
 
 

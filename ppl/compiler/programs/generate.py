@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from ppl.axes import DRAW
+from ppl.axes import DRAW, Axis
+from ppl.compiler.collapse.writer import times_counts
 from ppl.compiler.enumeration.elimination import eliminate, log_terms, opened_writer
 from ppl.compiler.marginal.program import marginal_term
 from ppl.compiler.programs.ancestral import draw
@@ -22,6 +23,7 @@ from ppl.compiler.programs.blocks import blocked_terms
 from ppl.compiler.programs.writer import Writer, location_and_scale
 from ppl.constraints import SUPPORTS
 from ppl.functions import FUNCTIONS
+from ppl.model.elimination import Elimination
 from ppl.model.expressions import values_read
 from ppl.model.model import Deterministic, Factor, Model, Param, Site, Statement
 from ppl.model.plan import Plan
@@ -36,7 +38,7 @@ def density_program(plan: Plan, without: Collection[str] = ()) -> ArrayProgram:
     """
     writer = opened_writer(plan)
     keep = {cost.name: cost.keep for cost in plan.costs}
-    factors = log_terms(writer, plan)
+    factors = log_terms(writer, plan, counted=True)
     groups = {name: elimination for elimination in plan.eliminations for name in elimination.members}
     integrated = {name: marginal for marginal in plan.marginals for name in marginal.members}
     terms: dict[str, Ref] = {}
@@ -53,9 +55,19 @@ def density_program(plan: Plan, without: Collection[str] = ()) -> ArrayProgram:
             plates = term.axes if name in plan.collapses else plan.model.by_name[name].axes
             terms[name] = writer.reduced(term, plates, keep.get(name, ()))
         elif (group := groups[name]).name not in terms:
-            left = eliminate(writer, group, factors)[-1].result
-            terms[group.name] = writer.reduced(left, group.plates, keep.get(group.name, ()))
+            terms[group.name] = _eliminated(writer, plan, group, factors, keep.get(group.name, ()))
     return writer.program(["values"], "the log density of every statement, by name", terms=terms)
+
+
+def _eliminated(
+    writer: Writer, plan: Plan, group: Elimination, factors: Mapping[str, Resolved[Ref]], keep: tuple[Axis, ...]
+) -> Ref:
+    """The log density of the members of an elimination, (draw, kept plates…)."""
+    counted = plan.counted.get(group.name)
+    if counted is None:
+        return writer.reduced(eliminate(writer, group, factors)[-1].result, group.plates, keep)
+    left = eliminate(writer, counted.elimination, factors)[-1].result
+    return writer.reduced(times_counts(writer, counted.cells, left), (counted.cells.axis,), ())
 
 
 def expected_program(

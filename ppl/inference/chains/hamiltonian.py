@@ -8,21 +8,22 @@ chains themselves.
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ppl.inference.chains.convergence import worst_effective, worst_rhat
+from ppl.inference.clock import ENDLESS, Clock
 from ppl.inference.deterministic.fixed_draws import Whitening
+from ppl.inference.singular import where_possible
 
 STAGES = (20, 30, 50, 50)
 """Iterations of warming up, after each of which the coordinates are whitened anew."""
 BLOCK = 50
 """Iterations between two looks at convergence."""
-MOST_ITERATIONS = 1000
+FEWEST, MOST_ITERATIONS = 4, 1000
+"""Draws of each chain: the fewest that anything can be told from, and the most."""
 ACCEPTANCE = 0.8
 LONGEST = 128
 """Leapfrog steps in a trajectory, at most."""
@@ -111,30 +112,34 @@ class Sampler:
         self._value, self._slope = self._height(self._place), self._climb(self._place)
 
     def _height(self, place: np.ndarray) -> np.ndarray:
-        values = _one_by_one(self._density, self._whitening.rows(place), ())
+        (values,) = where_possible(lambda rows: (self._density(rows),), self._whitening.rows(place), ())
         return np.where(np.isfinite(values), values, -np.inf)
 
     def _climb(self, place: np.ndarray) -> np.ndarray:
         """Gradients; 0 where they are not finite, and such a trajectory is turned down for where it ends."""
         self.evaluations += 1
-        gradient = _one_by_one(self._gradient, self._whitening.rows(place), place.shape[1:]) @ self._whitening.factor
+        rows = self._whitening.rows(place)
+        (gradient,) = where_possible(lambda rows: (self._gradient(rows),), rows, place.shape[1:])
+        gradient = gradient @ self._whitening.factor
         return np.where(np.isfinite(gradient).all(axis=1)[:, None], gradient, 0.0)
 
     @property
     def rows(self) -> np.ndarray:
         return self._whitening.rows(self._place)
 
-    def warm_up(self, until: float = math.inf) -> list[float]:
-        """Tune in stages, none of which begins once the clock shows `until`; the acceptance rates."""
+    def warm_up(self, clock: Clock = ENDLESS) -> list[float]:
+        """Tune in stages, until the clock is over; the acceptance rates."""
         rates = []
         for iterations in STAGES:
-            if time.perf_counter() > until:
+            if clock.over():
                 break
             self._tuning.restart()
             seen = []
             for _ in range(iterations):
                 rates.append(self.step(tune=True))
                 seen.append(self.rows)
+                if clock.over():
+                    break
             self._tuning.settle()
             self._whiten(self.rows, _spread(np.array(seen[len(seen) // 2 :]), self._whitening))
         return rates
@@ -183,16 +188,6 @@ class Sampler:
         return float(weights @ (change * np.sum(after * np.where(good[:, None], speed, 0.0), axis=1)))
 
 
-def _one_by_one(function: Density, rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The function of all rows; each by itself, NaN of `shape` where it fails, where some matrix is singular."""
-    try:
-        return function(rows)
-    except np.linalg.LinAlgError:
-        if len(rows) == 1:
-            return np.full((1, *shape), np.nan)
-    return np.concatenate([_one_by_one(function, row[None], shape) for row in rows])
-
-
 def _van_der_corput(number: int) -> float:
     """The base-2 radical inverse: numbers spread evenly over (0, 1)."""
     found, unit = 0.0, 0.5
@@ -225,23 +220,25 @@ def run_chains(
     rng: np.random.Generator,
     budget: int,
     enough: float,
-    until: float = math.inf,
+    clock: Clock = ENDLESS,
 ) -> Chains:
     """`TOGETHER` chains from each row of `start` (starts, dim), until they agree and are worth `enough` draws.
 
-    They stop too once `budget` batches of gradients are spent or the clock (`time.perf_counter`) shows `until`, though
-    never before one block of draws.
+    They stop too once `budget` batches of gradients are spent, though never before one block of draws, or once the
+    clock is over.
     """
     sampler = Sampler(density, gradient, np.repeat(start, TOGETHER, axis=0), whitening, rng)
-    sampler.warm_up(until)
+    sampler.warm_up(clock)
     kept: list[np.ndarray] = []
     rates: list[float] = []
     while True:
         for _ in range(BLOCK):
             rates.append(sampler.step())
             kept.append(sampler.rows)
+            if len(kept) >= FEWEST and clock.over():
+                break
         rows = np.array(kept)
-        spent = sampler.evaluations >= budget or len(kept) >= MOST_ITERATIONS or time.perf_counter() > until
+        spent = sampler.evaluations >= budget or len(kept) >= MOST_ITERATIONS or clock.over()
         rhat = worst_rhat(rows, len(start))
         effective = worst_effective(rows) if spent or rhat <= AGREE else 0.0
         if spent or effective >= enough:

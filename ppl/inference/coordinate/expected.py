@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from ppl.backends import Backend
+from ppl.backends.reuse import programs_for
 from ppl.compiler.conjugacy.program import Points, rows_program, sums_program, tables_program
 from ppl.compiler.conjugacy.sites import Conjugacy
+from ppl.compiler.programs.arrays import ArrayProgram
 from ppl.constraints import SUPPORTS
 from ppl.guides.layout import VectorLayout
 from ppl.model.resolve import fixed_arguments
@@ -126,14 +128,16 @@ class ExpectedJoint:
 
     def _sums_function(self) -> Callable[..., tuple[float, np.ndarray]]:
         xp = self._backend.xp
-        prepare, run = sums_program(self.conjugacy, self.axes).load(xp)
+        program = sums_program(self.conjugacy, self.axes)
+        prepare, run = program.load(xp)
         constants = prepare(self._data)
         shapes = {name: tuple(axis.size for axis in axes) for name, axes in self.axes.items()}
+        kept = programs_for(self._backend.name, [program], self._data, shapes)
 
         def function(vector: Array) -> Array:
             return sum(run(_cut(xp, vector, shapes), constants).values())
 
-        return self._backend.value_and_grad(function)
+        return self._backend.value_and_grad(function, kept)
 
     # Values and derivatives ---------------------------------------------------------------------------
 
@@ -168,13 +172,16 @@ class ExpectedJoint:
 
     def _function(self, active: int) -> Callable[..., tuple[float, np.ndarray]]:
         if active not in self._functions:
-            self._functions[active] = self._backend.value_and_grad(self._expectation(active))
+            program = rows_program(self.conjugacy, self._points(active), self.axes)
+            form = self._natural, self.blocks, active, list(self.axes), self._batches
+            kept = programs_for(self._backend.name, [program], self._data, form)
+            self._functions[active] = self._backend.value_and_grad(self._expectation(program, active), kept)
         return self._functions[active]
 
-    def _expectation(self, active: int) -> Callable[..., Array]:
+    def _expectation(self, program: ArrayProgram, active: int) -> Callable[..., Array]:
         """A function of the flat coordinates of the active block, or of the flat mean statistics if there is none."""
         xp = self._backend.xp
-        prepare, run = rows_program(self.conjugacy, self._points(active), self.axes).load(xp)
+        prepare, run = program.load(xp)
         constants = prepare(self._data)
 
         def function(vector: Array, *arrays: Array) -> Array:

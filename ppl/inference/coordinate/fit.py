@@ -12,11 +12,12 @@ from ppl.compiler.conjugacy.sites import Conjugacy, find_conjugacy
 from ppl.errors import InferenceError
 from ppl.inference.coordinate.ascent import CoordinateAscent, Family, TooCoupled
 from ppl.inference.coordinate.outcome import Ascent, outcome
-from ppl.inference.coordinate.response import factor_corrections
+from ppl.inference.coordinate.response import with_response
 from ppl.inference.methods import Task
 from ppl.inference.outcome import Outcome
 from ppl.inference.progress import Progress
 from ppl.model.plan import Plan
+from ppl.model.streamed import streamed_axis
 
 STARTS, CARRIED_ON, SPREAD = 10, 3, 0.5
 """Beginnings where there may be several optima, how many of them are carried on, and the sd of the means they have."""
@@ -56,6 +57,8 @@ def check_suits(plan: Plan, guide: str, method: str) -> None:
     found = reason = ""
     if guide not in ("auto", "mean_field"):
         found, reason = f"`{method}` has factors of its own, and not those of the guide `{guide}`", "leave out `guide`"
+    elif streamed_axis(plan.model) is not None:
+        found, reason = f"`{method}` needs data that are in memory", "use method='auto'"
     elif plan.model.params:
         found, reason = f"`{plan.model.params[0].name}` is learned as a point, which `{method}` does not", ""
     elif discrete := [site.name for site in plan.factored if site.distribution.family.discrete]:
@@ -73,8 +76,7 @@ def cavi(task: Task) -> Outcome:
     conjugacy = find_conjugacy(task.plan)
     ascent = coordinate_ascent(conjugacy, task, rng)
     found = ascend(ascent, rng, options, task.bar)
-    reached = outcome(task, conjugacy, found, rng, "cavi")
-    return replace(reached, corrections=factor_corrections(task, reached, rng))
+    return with_response(task, outcome(task, conjugacy, found, rng, "cavi"), rng)
 
 
 def coordinate_ascent(

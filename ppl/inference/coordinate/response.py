@@ -12,12 +12,13 @@ import numpy as np
 
 from ppl.guides.base import GaussianGuide
 from ppl.guides.derived import GAUSSIAN
-from ppl.inference.deterministic.corrections import corrections
+from ppl.inference.deterministic.corrections import corrected_rows, corrections
 from ppl.inference.deterministic.fixed_draws import Whitening
 from ppl.inference.deterministic.gaussian import respond
+from ppl.inference.importance.psis import threshold
+from ppl.inference.importance.sampling import Proposal
 from ppl.inference.methods import Task
 from ppl.inference.outcome import Outcome
-from ppl.inference.result import Correction
 from ppl.inference.target import Target
 from ppl.inference.work import GRADIENT
 
@@ -27,20 +28,29 @@ ROWS = 64.0
 """Gradients for each unknown, roughly."""
 
 
-def factor_corrections(task: Task, outcome: Outcome, rng: np.random.Generator) -> tuple[Correction, ...]:
-    """The sds of the factors beside those of linear response; nothing where it is too much work, or not sound."""
+def with_response(task: Task, outcome: Outcome, rng: np.random.Generator) -> Outcome:
+    """The outcome with the sds of its factors beside those of linear response, and draws with that one's covariance
+    where the factors' own are neither exact nor weighted.
+
+    As it is where that is too much work, or linear response not sound.
+    """
     dim = task.guide.layout.size
     if task.plan.factored or not outcome.converged or outcome.faults or not 0 < dim <= MOST:
-        return ()
+        return outcome
     target = Target(task.plan, task.data, task.guide, task.backend)
     if ROWS * dim * GRADIENT * target.seconds > SECONDS:
-        return ()
+        return outcome
     family = task.guide.gaussian
     assert isinstance(family, GaussianGuide)
     mean, variance = family.marginals(np, task.guide.parameters.unpack(np, outcome.parameters)[GAUSSIAN])
-    found = corrections(target, respond(target, Whitening(mean, np.diag(np.sqrt(variance))), rng))
+    response = respond(target, Whitening(mean, np.diag(np.sqrt(variance))), rng)
     sds = _sds(target, outcome)
-    return tuple(replace(each, raw=sds[each.name]) for each in found if each.name in sds)
+    found = tuple(replace(each, raw=sds[each.name]) for each in corrections(target, response) if each.name in sds)
+    rows = None
+    if outcome.khat >= threshold(len(outcome.ratios)):
+        own = Proposal(response.mean, np.diag(response.raw_sd)).draw(rng, outcome.count + outcome.count % 2)
+        rows = corrected_rows(response, own[: outcome.count])
+    return replace(outcome, corrections=found, corrected=None if rows is None else target.values(rows))
 
 
 def _sds(target: Target, outcome: Outcome) -> dict[str, float]:

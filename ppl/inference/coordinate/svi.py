@@ -78,8 +78,6 @@ def svi(task: Task) -> Outcome:
 def _plates(plan: Plan, size: int) -> tuple[Batch, ...]:
     """The plates that are gone through in parts. Raises InferenceError where there is none."""
     if plan.batches:
-        if any(batch.columns for batch in plan.batches):
-            raise InferenceError.of("E704", None, "`svi` needs data that are in memory", "use method='adam'")
         return plan.batches
     axes: list[Axis] = [axis for site in plan.model.observed for axis in site.axes]
     inner = {axis for site in plan.model.latents if not site.distribution.family.discrete for axis in site.axes}

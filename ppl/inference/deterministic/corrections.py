@@ -9,13 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from ppl.inference.deterministic.mean_field import LinearResponse
-from ppl.inference.result import Correction
+from ppl.inference.result import FELT, SAME, Correction
 from ppl.inference.target import Target
 
 STEP = 1e-4
 """Of the finite differences, in sds."""
-LEAST = 0.05
-"""Correlations weaker than this change an sd by a thousandth, and are not named."""
+NO_RESPONSE = (
+    "predictions are mean field's own: where the curvature is not positive definite there is no linear response"
+)
 
 
 def corrections(target: Target, response: LinearResponse) -> tuple[Correction, ...]:
@@ -34,7 +35,7 @@ def corrections(target: Target, response: LinearResponse) -> tuple[Correction, .
     with np.errstate(invalid="ignore", divide="ignore"):
         correlation = spread @ slopes[:latents].T / np.outer(corrected, corrected[:latents])
     correlation = np.nan_to_num(correlation)
-    np.fill_diagonal(correlation, 0.0)
+    correlation[correlation > SAME] = 0.0
     strongest = np.abs(correlation).argmax(axis=1)
     return tuple(
         Correction(name, float(raw[k]), float(corrected[k]), *neighbour(names[j], float(correlation[k, j])))
@@ -42,9 +43,25 @@ def corrections(target: Target, response: LinearResponse) -> tuple[Correction, .
     )
 
 
+def corrected_rows(response: LinearResponse, rows: np.ndarray) -> np.ndarray | None:
+    """Mean field's draws (draws, dim) with the covariance of linear response put in the place of their own.
+
+    They keep their noise, and the sd of every coordinate is made exact. None where there is none.
+    """
+    if not response.sound:
+        return None
+    try:
+        factor = np.linalg.cholesky(response.covariance)
+    except np.linalg.LinAlgError:
+        return None
+    moved = (rows - response.mean) / response.raw_sd @ factor.T
+    moved *= np.sqrt(np.diag(response.covariance) / np.mean(moved * moved, axis=0))
+    return np.asarray(response.mean + moved)
+
+
 def neighbour(name: str, correlation: float) -> tuple[str, float]:
     """What a correction names: nothing where the correlation is weak."""
-    return (name, correlation) if abs(correlation) >= LEAST else ("", 0.0)
+    return (name, correlation) if abs(correlation) >= FELT else ("", 0.0)
 
 
 def _slopes(target: Target, response: LinearResponse) -> tuple[list[str], np.ndarray, int]:

@@ -12,6 +12,8 @@ from typing import Protocol
 
 import numpy as np
 
+from ppl.inference.clock import ENDLESS, Clock
+
 Rows = np.ndarray
 LARGEST_LOG_SD = 10.0
 ENOUGH = 1e-4
@@ -76,6 +78,11 @@ class FixedDraws:
     def dim(self) -> int:
         return self.noise.shape[1]
 
+    @property
+    def constant(self) -> float:
+        """What the ELBO is above minus this."""
+        return 0.5 * self.dim * float(np.log(2 * np.pi * np.e)) + self.whitening.log_det
+
     def at(self, eta: np.ndarray) -> tuple[Rows, np.ndarray]:
         """The draws in the target's coordinates and their deviations in whitened ones: (draws, dim)."""
         jitter = np.exp(np.minimum(eta[self.dim :], LARGEST_LOG_SD)) * self.noise
@@ -122,7 +129,7 @@ class FixedDraws:
         return self.curvature(eta)(vector[None])[0]
 
 
-def newton(objective: FixedDraws, eta: np.ndarray) -> tuple[np.ndarray, float]:
+def newton(objective: FixedDraws, eta: np.ndarray, clock: Clock = ENDLESS) -> tuple[np.ndarray, float]:
     """Trust-region Newton-CG from a point near the optimum: the point, and half the Newton decrement in nats.
 
     That is infinite where the Hessian is not positive definite.
@@ -134,13 +141,13 @@ def newton(objective: FixedDraws, eta: np.ndarray) -> tuple[np.ndarray, float]:
         gradient = objective(eta)[1]
         step, sound = conjugate_gradients(objective.curvature(eta), gradient[None], 1e-3)
         decrement = 0.5 * float(gradient @ step[0]) if sound else np.inf
-        if decrement < ENOUGH:
+        if decrement < ENOUGH or clock.over("Newton's method"):
             break
 
         try:
             found = minimize(
                 objective.__call__, eta, jac=True, method="trust-ncg", hessp=objective.product,
-                options={"maxiter": NEWTON_STEPS, "gtol": 1e-8},
+                options={"maxiter": NEWTON_STEPS, "gtol": 1e-8}, callback=clock.stopper("Newton's method"),
             )  # fmt: skip
         except ValueError:  # a step beyond the largest numbers: there is no optimum this way
             return eta, np.inf

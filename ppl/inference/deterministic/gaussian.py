@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ppl.inference.deterministic.fixed_draws import Whitening
-from ppl.inference.deterministic.mean_field import LinearResponse, fit_mean_field, paired_draws, whiten
+from ppl.inference.deterministic.large import LARGE, fit_large
+from ppl.inference.deterministic.mean_field import STAGE, LinearResponse, fit_mean_field, paired_draws, whiten
 from ppl.inference.deterministic.mode import Mode
 from ppl.inference.deterministic.multistart import find_modes
 from ppl.inference.deterministic.parameterisation import Learned
@@ -22,6 +23,8 @@ from ppl.inference.target import Target
 PAIRS = (16, 64)
 ADAPTIVE_LIMIT = 60
 """Above this many dimensions moments from weighted draws are noisier than the linear response."""
+ROUNDS, ALONG = 5, 0.1
+"""Of adaptive importance sampling; and the share of its draws that have heavy tails along single coordinates."""
 SECONDS_A_ROUND = 0.4
 MOST_DRAWS, FEWEST_DRAWS = 20_000, 4_000
 
@@ -56,13 +59,16 @@ def fit_gaussian(
     modes = find_modes(target, starts, rng)
     faults = boundless(target, modes[0])
     if faults:
-        response = curvature_alone(modes[0])
+        response = curvature_alone(modes[0], sound=False)
         gaussian = Proposal(response.mean, _factor(response, modes[0]))
         plain = weigh(target.log_density, gaussian, rng, FEWEST_DRAWS)
         return GaussianFit(tuple(modes[:1]), (1.0,), (gaussian,), response, gaussian, plain, plain, faults)
     bar.say("mean field")
-    response = respond(target, modes[0].whitening, rng)
-    if learned is not None:
+    if target.clock.over(STAGE):
+        response = curvature_alone(modes[0], sound=modes[0].found)
+    else:
+        response = respond(target, modes[0].whitening, rng)
+    if learned is not None and not target.clock.over(STAGE):
         around = averaged_whitening(target, learned.mean, learned.sd, rng)
         response = max(response, respond(target, around, rng), key=_bound)
     bar.say("importance weights")
@@ -70,30 +76,34 @@ def fit_gaussian(
     draws = affordable_draws(target)
     plain = weigh(target.log_density, gaussian, rng, draws)
     proposals = [gaussian, *(Proposal(mode.vector, _lower(mode.whitening.factor)) for mode in modes[1:])]
-    weighted = plain
+    weighted, clock = plain, target.clock
     if len(modes) > 1:
         first = Mixture(tuple(proposals), (1.0 / len(modes),) * len(modes))
-        weighted, _ = adapt(target.log_density, first, rng, rounds=5, draws=draws, modes=proposals)
+        weighted, _ = adapt(target.log_density, first, rng, ROUNDS, draws, modes=proposals, clock=clock, along=ALONG)
     elif target.dim <= ADAPTIVE_LIMIT:
-        weighted, _ = adapt(target.log_density, gaussian, rng, rounds=5, draws=draws, begun=plain)
+        weighted, _ = adapt(target.log_density, gaussian, rng, ROUNDS, draws, begun=plain, clock=clock, along=ALONG)
     owner = nearest_mode(weighted.rows, proposals)
     shares = [float(np.exp(weighted.log_weights)[owner == k].sum()) for k in range(len(modes))]
     return GaussianFit(tuple(modes), tuple(shares), tuple(proposals), response, gaussian, plain, weighted)
 
 
-def curvature_alone(mode: Mode) -> LinearResponse:
-    """What the curvature at a mode says, where an improper posterior is not worth more."""
+def curvature_alone(mode: Mode, sound: bool) -> LinearResponse:
+    """What the curvature at a mode says, where an improper posterior is not worth more or time does not allow it."""
     factor = np.nan_to_num(mode.whitening.factor, posinf=1e9, neginf=-1e9)
     covariance = factor @ factor.T
     sd = np.sqrt(np.diag(covariance))
-    return LinearResponse(mode.vector, covariance, sd, np.inf, False, -np.inf, np.array([mode.value]))
+    error = 0.0 if sound else np.inf
+    return LinearResponse(mode.vector, covariance, sd, error, sound, -np.inf, np.array([mode.value]))
 
 
 def respond(target: Target, whitening: Whitening, rng: np.random.Generator) -> LinearResponse:
     """Mean field in the whitened coordinates; more draws where the first few leave the mean uncertain."""
     for pairs in PAIRS:
-        response = fit_mean_field(target, whitening, rng, pairs)
-        if response.sound and response.mean_error < 0.05:
+        if target.dim > LARGE:
+            response = fit_large(target, whitening, rng, pairs)
+        else:
+            response = fit_mean_field(target, whitening, rng, pairs, target.clock)
+        if (response.sound and response.mean_error < 0.05) or target.clock.over(STAGE):
             break
     return response
 

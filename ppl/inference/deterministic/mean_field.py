@@ -6,13 +6,16 @@ and their standardisation are ours: they make the fit exact on any Gaussian.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from ppl.inference.clock import ENDLESS, Clock
 from ppl.inference.deterministic.fixed_draws import ENOUGH, Curved, FixedDraws, Rows, Whitening
 
+STAGE = "mean field"
 NEWTON_STEPS = 2
 """With the whole Hessian, after L-BFGS, where the decrement asks for them."""
 
@@ -65,44 +68,83 @@ def paired_draws(rng: np.random.Generator, pairs: int, dim: int) -> np.ndarray:
     return draws / np.sqrt(np.mean(draws**2, axis=0))
 
 
-def fit_mean_field(target: Dense, whitening: Whitening, rng: np.random.Generator, pairs: int) -> LinearResponse:
+def fit_mean_field(
+    target: Dense, whitening: Whitening, rng: np.random.Generator, pairs: int, clock: Clock = ENDLESS
+) -> LinearResponse:
     """Mean field by L-BFGS on fixed draws, then the linear-response covariance from the objective's Hessian.
 
-    Where the Newton decrement says that L-BFGS has stopped short, Newton's method goes on.
+    Where the Newton decrement says that L-BFGS has stopped short, Newton's method goes on. Once the clock is over the
+    Hessian is not asked for.
     """
-    dim = len(whitening.centre)
-    objective = FixedDraws(target, whitening, paired_draws(rng, pairs, dim))
-    eta = climbed(objective, objective.begin(), 1e-5)
-    response = _linear_response(target, objective, eta)
+    objective = FixedDraws(target, whitening, paired_draws(rng, pairs, len(whitening.centre)))
+    return maximised(objective, lambda eta: _curvature(target, objective, eta), clock)
+
+
+@dataclass(frozen=True)
+class Curvature:
+    """Of an objective at a point: its Hessian (2 dim, 2 dim), and minus its slope by each pair of draws that it keeps
+    (pairs, 2 dim): one row where it has none.
+    """
+
+    hessian: np.ndarray
+    scores: np.ndarray
+
+
+class Objective(Protocol):
+    """Minus the ELBO, up to a constant, at eta = (means, log sds) in whitened coordinates: (2 dim,)."""
+
+    @property
+    def dim(self) -> int: ...
+
+    @property
+    def constant(self) -> float: ...
+
+    @property
+    def whitening(self) -> Whitening: ...
+
+    @property
+    def history(self) -> list[float]: ...
+
+    def __call__(self, eta: np.ndarray) -> tuple[float, np.ndarray]: ...
+
+    def begin(self) -> np.ndarray: ...
+
+
+def maximised(objective: Objective, curvature: Callable[[np.ndarray], Curvature], clock: Clock) -> LinearResponse:
+    """By L-BFGS, then Newton's method with the whole Hessian where the decrement asks for it."""
+    dim, whitening = objective.dim, objective.whitening
+    eta = climbed(objective, objective.begin(), 1e-5, clock)
+    over = clock.over(STAGE) or not objective.history
+    response = _unasked(np.exp(eta[dim:])) if over else _linear_response(curvature(eta), np.exp(eta[dim:]))
     for _ in range(NEWTON_STEPS):
         if (
             not response.sound
             or response.decrement < ENOUGH
+            or clock.over(STAGE)
             or not objective(eta + response.step)[0] < objective(eta)[0]
         ):
             break
         eta = eta + response.step
-        response = _linear_response(target, objective, eta)
-    scale = np.exp(eta[dim:])
-    factor = whitening.factor
+        response = _linear_response(curvature(eta), np.exp(eta[dim:]))
     return LinearResponse(
         mean=whitening.rows(eta[None, :dim])[0],
-        covariance=factor @ response.covariance @ factor.T,
-        raw_sd=whitening.sd(scale),
+        covariance=whitening.push(whitening.push(response.covariance).T),
+        raw_sd=whitening.sd(np.exp(eta[dim:])),
         mean_error=response.error,
         sound=response.sound,
-        elbo=-objective(eta)[0] + 0.5 * dim * np.log(2 * np.pi * np.e) + whitening.log_det,
-        history=np.array(objective.history),
+        elbo=objective.constant - objective(eta)[0],
+        history=np.array(objective.history) + objective.constant,
     )
 
 
-def climbed(objective: FixedDraws, start: np.ndarray, smallest: float) -> np.ndarray:
-    """Up the ELBO by L-BFGS until no element of the gradient is above `smallest`, or rounding ends it."""
+def climbed(objective: Objective, start: np.ndarray, smallest: float, clock: Clock = ENDLESS) -> np.ndarray:
+    """Up the ELBO by L-BFGS until no element of the gradient is above `smallest`, or rounding or the clock ends it."""
     from scipy.optimize import minimize
 
     found: np.ndarray = minimize(
-        objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-10, "gtol": smallest}
-    ).x
+        objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-10, "gtol": smallest},
+        callback=clock.stopper(STAGE),
+    ).x  # fmt: skip
     return found
 
 
@@ -119,7 +161,12 @@ class _Response:
     step: np.ndarray
 
 
-def _linear_response(target: Dense, objective: FixedDraws, eta: np.ndarray) -> _Response:
+def _unasked(scale: np.ndarray) -> _Response:
+    """What is left without a Hessian that is positive definite: mean field's sds (dim,)."""
+    return _Response(np.diag(scale**2), np.inf, False, np.inf, np.zeros(2 * len(scale)))
+
+
+def _curvature(target: Dense, objective: FixedDraws, eta: np.ndarray) -> Curvature:
     whitening, dim, draws = objective.whitening, objective.dim, len(objective.noise)
     scale, factor = np.exp(eta[dim:]), whitening.factor
     rows, jitter = objective.at(eta)
@@ -129,16 +176,21 @@ def _linear_response(target: Dense, objective: FixedDraws, eta: np.ndarray) -> _
     mean_scale = -np.einsum("nij,nj->ij", curvature, jitter) / draws
     scale_scale = -np.einsum("ni,nij,nj->ij", jitter, curvature, jitter) / draws
     scale_scale -= np.diag(np.mean(gradients * jitter, axis=0))
-    full = np.block([[mean_mean, mean_scale], [mean_scale.T, scale_scale]])
+    scores = objective.scores(gradients, jitter)
+    pairs = 0.5 * (scores[: draws // 2] + scores[draws // 2 :])
+    return Curvature(np.block([[mean_mean, mean_scale], [mean_scale.T, scale_scale]]), pairs)
+
+
+def _linear_response(found: Curvature, scale: np.ndarray) -> _Response:
+    """At mean-field sds (dim,) in whitened coordinates."""
+    full, pairs, dim = found.hessian, found.scores, len(scale)
     values = np.linalg.eigvalsh(full) if np.all(np.isfinite(full)) else np.array([-1.0, 1.0])
     if values[0] <= 1e-8 * values[-1]:
-        return _Response(np.diag(scale**2), np.inf, False, np.inf, np.zeros(2 * dim))
+        return _unasked(scale)
     inverse = np.linalg.inv(full)
-    covariance = inverse[:dim, :dim]
-    scores = objective.scores(gradients, jitter)
-    slope = scores.mean(axis=0)
-    pairs = 0.5 * (scores[: draws // 2] + scores[draws // 2 :])
-    sandwich = inverse @ np.cov(pairs.T, ddof=1) @ inverse / len(pairs)
-    error = np.sqrt(np.diag(sandwich)[:dim] / np.diag(covariance))
-    step = inverse @ slope
-    return _Response(covariance, float(error.max()), True, 0.5 * float(slope @ step), step)
+    covariance, slope = inverse[:dim, :dim], pairs.mean(axis=0)
+    step, error = inverse @ slope, 0.0
+    if len(pairs) > 1:
+        sandwich = inverse @ np.cov(pairs.T, ddof=1) @ inverse / len(pairs)
+        error = float(np.sqrt(np.diag(sandwich)[:dim] / np.diag(covariance)).max())
+    return _Response(covariance, error, True, 0.5 * float(slope @ step), step)

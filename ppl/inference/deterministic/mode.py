@@ -11,6 +11,9 @@ from ppl.inference.deterministic.mean_field import whiten
 from ppl.inference.target import Target
 
 _FAR = 1e6
+_KEPT, _OFTEN = 1e-3, 2
+"""Where rounds gain less than this part of what the slope at their end promises, so often in a row, there is a kink."""
+STAGE = "the search for modes"
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,14 @@ class Mode:
 def find_mode(target: Target, start: np.ndarray, rounds: int = 12) -> Mode:
     """Climb from a start; badly scaled parameters do no harm, since every round rescales them.
 
-    `found` is False where the gradient did not become small: the mode is at infinity or the density is rough.
+    `found` is False where the gradient did not become small: the mode is at infinity, the density is rough, or the
+    target's clock was over.
     """
     from scipy.optimize import minimize
 
     vector = start
     step = np.full(len(start), 1e-4)
+    stuck = 0
     for _ in range(rounds):
         whitening = _whitening_at(target, vector, step)
 
@@ -50,13 +55,15 @@ def find_mode(target: Target, start: np.ndarray, rounds: int = 12) -> Mode:
             return -float(values[0]), -gradients[0] @ whitening.factor
 
         result = minimize(
-            loss, np.zeros(len(vector)), jac=True, method="L-BFGS-B", options={"maxiter": 60, "maxls": 40}
-        )
+            loss, np.zeros(len(vector)), jac=True, method="L-BFGS-B", options={"maxiter": 60, "maxls": 40},
+            callback=target.clock.stopper(STAGE),
+        )  # fmt: skip
         moved = whitening.rows(result.x[None])[0]
+        stuck = stuck + 1 if loss(np.zeros(len(vector)))[0] - result.fun < _KEPT * 0.5 * np.sum(result.jac**2) else 0
         small = float(np.linalg.norm(result.jac)) < 1e-3 * np.sqrt(len(vector)) and float(np.abs(result.x).max()) < 0.05
         vector = moved if np.all(np.isfinite(moved)) and np.abs(moved).max() < _FAR else vector
         step = 1e-3 * np.sqrt(np.sum(whitening.factor**2, axis=1))
-        if small:
+        if small or stuck == _OFTEN or target.clock.over(STAGE):
             break
     final = _whitening_at(target, vector, step)
     return Mode(final, float(target.log_density(vector[None])[0]), small)

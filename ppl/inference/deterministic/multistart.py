@@ -7,11 +7,12 @@ a hundredth of a climb, so thousands of places are looked at instead.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from ppl.inference.deterministic.mode import Mode, find_mode
+from ppl.inference.deterministic.mode import STAGE, Mode, find_mode
 from ppl.inference.target import Target
 
 MOST = 60
@@ -36,18 +37,29 @@ def find_modes(target: Target, starts: np.ndarray, rng: np.random.Generator) -> 
 
     Half as many more climbs as there were starts at most in each round: where a climb is dear there are few starts.
     """
-    modes = separate_modes([find_mode(target, start) for start in starts])
+    modes = separate_modes(_climbs(target, starts))
     if not 1 <= target.dim <= MOST or not modes[0].found or target.stepwise:
         return modes
     own = rng.spawn(1)[0]
     for _ in range(ROUNDS):
+        if target.clock.over(STAGE):
+            break
         points = unexplained(target, modes, own)[: (len(starts) + 1) // 2]
-        found = [find_mode(target, point) for point in points]
-        wider = separate_modes([*modes, *found])
+        wider = separate_modes([*modes, *_climbs(target, points)])
         if len(wider) <= len(modes):
             break
         modes = wider
     return modes
+
+
+def _climbs(target: Target, starts: Iterable[np.ndarray]) -> list[Mode]:
+    """Where the starts lead to; those are left out that the time does not allow, but for the first."""
+    found: list[Mode] = []
+    for start in starts:
+        if found and target.clock.over(STAGE):
+            break
+        found.append(find_mode(target, start))
+    return found
 
 
 def separate_modes(found: list[Mode]) -> list[Mode]:

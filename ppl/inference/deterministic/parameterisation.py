@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from ppl.backends import Backend
+from ppl.backends.reuse import programs_for
 from ppl.compiler.parameterise import adaptable, with_degrees
 from ppl.compiler.programs.writer import degree_name
 from ppl.guides import Guide
 from ppl.guides.layout import VectorLayout
+from ppl.inference.clock import ENDLESS, Clock
 from ppl.inference.deterministic.mean_field import paired_draws
 from ppl.inference.deterministic.mode import find_mode
 from ppl.inference.start import finite_starts
@@ -25,6 +27,7 @@ from ppl.inference.work import GRADIENT
 from ppl.model.plan import Plan
 from ppl.runtime import Executor
 
+STAGE = "the learning of the parameterisation"
 PAIRS, STEPS, MEMORY = 16, 600, 30
 NARROWEST, WIDEST = 0.1, 1.0
 """Limits of the sds a fit starts from, in unconstrained units."""
@@ -49,19 +52,24 @@ class Learned:
 
 
 def learn_degrees(
-    plan: Plan, data: Mapping[str, Any], guide: Guide, backend: Backend, rng: np.random.Generator
+    plan: Plan,
+    data: Mapping[str, Any],
+    guide: Guide,
+    backend: Backend,
+    rng: np.random.Generator,
+    clock: Clock = ENDLESS,
 ) -> Learned:
     """Maximise the ELBO of mean field over its parameters and the degrees of centring together.
 
     The plan must have a site that `adaptable` names.
     """
     degrees = VectorLayout.of_shapes([(site.name, site.shape) for site in adaptable(plan)])
-    target = Target(plan, data, guide, backend)
-    objective = _Objective.of(plan, data, guide, backend, degrees, paired_draws(rng, PAIRS, target.dim))
-    runs = [
-        _run(plan, data, guide, backend, objective, begin, rng)
-        for begin in (BEGINNINGS if target.dim <= MANY else BEGINNINGS[:1])
-    ]
+    target = Target(plan, data, guide, backend, clock)
+    objective = _Objective.of(guide, data, backend, degrees, paired_draws(rng, PAIRS, target.dim))
+    runs: list[_Run] = []
+    for begin in BEGINNINGS if target.dim <= MANY else BEGINNINGS[:1]:
+        if not runs or not clock.over(STAGE):
+            runs.append(_run(target, data, backend, objective, begin, rng))
     best = min(runs, key=lambda run: run.loss)
     after = with_degrees(plan, degrees.unpack(np, _snapped(best.degrees)))
     gradients = sum(run.gradients for run in runs)
@@ -87,9 +95,8 @@ class _Run:
 
 
 def _run(
-    plan: Plan,
+    given: Target,
     data: Mapping[str, Any],
-    guide: Guide,
     backend: Backend,
     objective: _Objective,
     begin: float,
@@ -97,11 +104,11 @@ def _run(
 ) -> _Run:
     """From a point where the density is finite, a few rounds towards the mode at this degree, then up the ELBO."""
     degrees = {entry.name: np.full(entry.shape, begin) for entry in objective.degrees.entries}
-    held = with_degrees(plan, degrees)
-    target = Target(held, data, replace(guide, plan=held), backend)
-    centre, scale = _start(target, finite_starts(held, data, guide, rng, 1)[0])
+    held = with_degrees(given.guide.plan, degrees)
+    target = Target(held, data, replace(given.guide, plan=held), backend, given.clock)
+    centre, scale = _start(target, finite_starts(held, data, given.guide, rng, 1)[0])
     origin = np.concatenate([centre, np.log(scale), np.full(objective.degrees.size, np.log(begin / (1.0 - begin)))])
-    found, loss, steps = _maximise(objective, origin, scale)
+    found, loss, steps = _maximise(objective, origin, scale, given.clock)
     dim = target.dim
     logits = np.clip(found[2 * dim :], -FURTHEST, FURTHEST)
     return _Run(
@@ -132,30 +139,33 @@ class _Objective:
 
     @classmethod
     def of(
-        cls, plan: Plan, data: Mapping[str, Any], guide: Guide, backend: Backend, degrees: VectorLayout, noise: Any
+        cls, guide: Guide, data: Mapping[str, Any], backend: Backend, degrees: VectorLayout, noise: Any
     ) -> _Objective:
         xp, dim = backend.xp, noise.shape[1]
-        executor = Executor(plan, data, xp, [entry.name for entry in degrees.entries])
+        executor = Executor(guide.plan, data, xp, [entry.name for entry in degrees.entries])
+        kept = programs_for(backend.name, executor.log_joint_programs, data, guide.layout, degrees)
 
-        def log_joint(parameters: Any) -> Any:
+        def log_joint(parameters: Any, noise: Any) -> Any:
             rows = parameters[:dim] + xp.exp(parameters[dim : 2 * dim]) * noise
             shares = degrees.unpack(xp, 1.0 / (1.0 + xp.exp(-parameters[2 * dim :])))
             given = {degree_name(name): share for name, share in shares.items()}
             return xp.mean(executor.log_joint(guide, rows, given))
 
-        return cls(backend.value_and_grad(log_joint), degrees, noise)
+        return cls(backend.value_and_grad(log_joint, kept), degrees, noise)
 
     def __call__(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
         dim = self.noise.shape[1]
         with np.errstate(all="ignore"):
-            value, gradient = self.value_and_grad(parameters)
+            value, gradient = self.value_and_grad(parameters, self.noise)
         value = float(value) + parameters[dim : 2 * dim].sum()
         gradient = gradient.copy()
         gradient[dim : 2 * dim] += 1.0
         return -value, -gradient
 
 
-def _maximise(objective: _Objective, origin: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, float, int]:
+def _maximise(
+    objective: _Objective, origin: np.ndarray, scale: np.ndarray, clock: Clock
+) -> tuple[np.ndarray, float, int]:
     """L-BFGS from `origin`, means in units of `scale`: the parameters, minus the ELBO, how often it was computed."""
     from scipy.optimize import minimize
 
@@ -175,6 +185,7 @@ def _maximise(objective: _Objective, origin: np.ndarray, scale: np.ndarray) -> t
     while not np.isfinite(loss(start)[0]) and start[dim] > -8.0:
         start[dim : 2 * dim] -= 1.0
     found = minimize(
-        loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": STEPS, "maxcor": MEMORY}
-    )
+        loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": STEPS, "maxcor": MEMORY},
+        callback=clock.stopper(STAGE),
+    )  # fmt: skip
     return origin + stretch * found.x, float(found.fun), int(found.nfev)

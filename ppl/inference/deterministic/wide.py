@@ -7,7 +7,7 @@ Coordinates are in units of the sds, which preconditions both like diag(s², 1).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from ppl.inference.deterministic.corrections import neighbour
 from ppl.inference.deterministic.fixed_draws import FixedDraws, Whitening, conjugate_gradients, newton
-from ppl.inference.deterministic.mean_field import climbed, paired_draws
+from ppl.inference.deterministic.mean_field import STAGE, climbed, paired_draws
 from ppl.inference.result import Correction
 from ppl.inference.sparsity import Pattern, find_pattern
 from ppl.inference.target import Target
@@ -34,7 +34,8 @@ class WideResponse:
     """Mean and mean-field sds in the target's coordinates, and what solves for linear response.
 
     `mean_error` is the Monte Carlo error of the means in mean-field sds; `sound` says that the Hessian is positive
-    definite as far as it was looked at.
+    definite as far as it was looked at. `root` times its transpose is the Hessian of the objective, where that is a
+    sparse matrix.
     """
 
     mean: np.ndarray
@@ -44,8 +45,12 @@ class WideResponse:
     mean_error: float
     sound: bool
     history: np.ndarray
-    sparse: bool
+    root: Any | None
     solve: Solve
+
+    @property
+    def sparse(self) -> bool:
+        return self.root is not None
 
     def responses(self, slopes: np.ndarray) -> np.ndarray:
         """Covariances of quantities with every coordinate, from their slopes (quantities, dim), by linear response."""
@@ -57,6 +62,35 @@ class WideResponse:
         found: np.ndarray = np.sum(self.responses(slopes) * slopes, axis=1)
         return found
 
+    def draw(self, rng: np.random.Generator, draws: int) -> np.ndarray | None:
+        """Antithetic draws (draws, dim) with the covariance of linear response; None without a sparse factor.
+
+        For a root R of the Hessian H and standard noise, H⁻¹ R noise has the covariance H⁻¹. The sd of every coordinate
+        is then made exact.
+        """
+        if self.root is None or not self.sound:
+            return None
+        dim, parts = len(self.mean), []
+        for start in range(0, draws // 2, SOLVED_AT_ONCE):
+            noise = rng.standard_normal((min(SOLVED_AT_ONCE, draws // 2 - start), 2 * dim))
+            parts.append(self.solve((self.root @ noise.T).T)[0][:, :dim] * self.unit)
+        half = np.concatenate(parts)
+        half *= self._sds() / np.sqrt(np.mean(half * half, axis=0))
+        return self.mean + np.concatenate([half, -half])
+
+    def _sds(self) -> np.ndarray:
+        """Of every coordinate, by linear response: (dim,)."""
+        return np.sqrt(np.concatenate([self.variances(axes) for _, axes in _axes(len(self.mean))]))
+
+
+def _axes(dim: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Places of the coordinates, some at once, and unit vectors along them: (some, dim)."""
+    for start in range(0, dim, SOLVED_AT_ONCE):
+        mine = np.arange(start, min(start + SOLVED_AT_ONCE, dim))
+        axes = np.zeros((len(mine), dim))
+        axes[np.arange(len(mine)), mine] = 1.0
+        yield mine, axes
+
 
 def fit_wide(target: Target, mean: np.ndarray, sd: np.ndarray, rng: np.random.Generator) -> WideResponse:
     """L-BFGS, then Newton's method from a mean field near the optimum, and the linear response there."""
@@ -64,9 +98,9 @@ def fit_wide(target: Target, mean: np.ndarray, sd: np.ndarray, rng: np.random.Ge
     unit = _units(target, mean, sd)
     for pairs in PAIRS:
         objective = FixedDraws(target, Whitening(mean, unit), paired_draws(rng, pairs, target.dim))
-        eta, decrement = newton(objective, climbed(objective, objective.begin(), 1e-4))
+        eta, decrement = newton(objective, climbed(objective, objective.begin(), 1e-4, target.clock), target.clock)
         response = _respond(target, objective, eta, pattern, np.isfinite(decrement))
-        if not response.sound or response.mean_error < UNCERTAIN:
+        if not response.sound or response.mean_error < UNCERTAIN or target.clock.over(STAGE):
             break
     return response
 
@@ -74,11 +108,8 @@ def fit_wide(target: Target, mean: np.ndarray, sd: np.ndarray, rng: np.random.Ge
 def _units(target: Target, mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
     """One over the root of the curvature along each coordinate; the sd where that is not positive."""
     diagonal = np.empty(target.dim)
-    for start in range(0, target.dim, SOLVED_AT_ONCE):
-        mine = np.arange(start, min(start + SOLVED_AT_ONCE, target.dim))
-        axes = np.zeros((len(mine), 1, target.dim))
-        axes[np.arange(len(mine)), 0, mine] = 1.0
-        diagonal[mine] = target.curved(mean[None], axes, 1e-3 * sd)[np.arange(len(mine)), 0, mine]
+    for mine, axes in _axes(target.dim):
+        diagonal[mine] = target.curved(mean[None], axes[:, None], 1e-3 * sd)[np.arange(len(mine)), 0, mine]
     with np.errstate(invalid="ignore", divide="ignore"):
         unit = 1.0 / np.sqrt(-diagonal)
     return np.where(np.isfinite(unit), unit, sd)
@@ -88,8 +119,8 @@ def _respond(
     target: Target, objective: FixedDraws, eta: np.ndarray, pattern: Pattern | None, sound: bool
 ) -> WideResponse:
     dim, whitening = objective.dim, objective.whitening
-    solve = _sparse_solve(target, objective, eta, pattern) if sound else None
-    used: Solve = solve or (lambda right: conjugate_gradients(objective.curvature(eta), right))
+    factor = _sparse_factor(target, objective, eta, pattern) if sound else None
+    used: Solve = factor.solve if factor else lambda right: conjugate_gradients(objective.curvature(eta), right)
     scale = np.exp(eta[dim:])
     error, solvable = _uncertainty(objective, eta, used) if sound else (np.inf, False)
     return WideResponse(
@@ -100,7 +131,7 @@ def _respond(
         mean_error=error,
         sound=solvable,
         history=np.array(objective.history),
-        sparse=solve is not None,
+        root=factor.root if factor else None,
         solve=used,
     )
 
@@ -117,8 +148,18 @@ def _uncertainty(objective: FixedDraws, eta: np.ndarray, solve: Solve) -> tuple[
     return float(np.max(np.sqrt(variance) / np.exp(eta[objective.dim :]))), found
 
 
-def _sparse_solve(target: Target, objective: FixedDraws, eta: np.ndarray, pattern: Pattern | None) -> Solve | None:
-    """By a sparse factor of the whole Hessian; None where it is not sparse or not positive definite."""
+@dataclass(frozen=True)
+class _SparseFactor:
+    """A factorised sparse matrix: what solves with it, and a sparse matrix that is it times its transpose."""
+
+    solve: Solve
+    root: Any
+
+
+def _sparse_factor(
+    target: Target, objective: FixedDraws, eta: np.ndarray, pattern: Pattern | None
+) -> _SparseFactor | None:
+    """Of the whole Hessian; None where it is not sparse or not positive definite."""
     if pattern is None or len(pattern.shifts) > MOST_GROUPS:
         return None
     from scipy.sparse import bmat, diags_array
@@ -138,9 +179,13 @@ def _sparse_solve(target: Target, objective: FixedDraws, eta: np.ndarray, patter
         factor = splu(full, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
     except RuntimeError:  # singular
         return None
-    if not np.all(factor.U.diagonal() > 0.0):
+    pivots = factor.U.diagonal()
+    if not np.all(pivots > 0.0) or not np.array_equal(factor.perm_r, factor.perm_c):
         return None
-    return lambda right: (np.ascontiguousarray(factor.solve(np.ascontiguousarray(right.T)).T), True)
+    root = (factor.L @ diags_array(np.sqrt(pivots))).tocsr()[factor.perm_r]
+    return _SparseFactor(
+        lambda right: (np.ascontiguousarray(factor.solve(np.ascontiguousarray(right.T)).T), True), root
+    )
 
 
 def _matrix(low: np.ndarray, high: np.ndarray, values: np.ndarray, dim: int) -> Any:
@@ -210,10 +255,8 @@ def _slopes(target: Target, response: WideResponse) -> tuple[list[str], Any, int
 
     step, parts = 1e-4 * response.raw_sd, []
     names: list[str] = []
-    for start in range(0, target.dim, SOLVED_AT_ONCE):
-        mine = np.arange(start, min(start + SOLVED_AT_ONCE, target.dim))
-        moves = np.zeros((len(mine), target.dim))
-        moves[np.arange(len(mine)), mine] = step[mine]
+    for mine, axes in _axes(target.dim):
+        moves = axes * step
         values = target.values(response.mean + np.concatenate([moves, -moves]))
         every = {**values, **target.quantities(values)}
         flat = np.concatenate([each.reshape(2, len(mine), -1) for each in every.values()], axis=2)

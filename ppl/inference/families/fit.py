@@ -5,7 +5,6 @@ A family without a way of its own is begun at the deterministic Gaussian and opt
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -16,7 +15,10 @@ from ppl.guides import Guide, Noise
 from ppl.guides.base import GaussianGuide
 from ppl.guides.derived import GAUSSIAN
 from ppl.guides.low_rank import LowRank
+from ppl.inference.clock import Clock
+from ppl.inference.deterministic.expectations import Expectations
 from ppl.inference.deterministic.gaussian import affordable_draws, fit_gaussian
+from ppl.inference.deterministic.large import LARGE
 from ppl.inference.deterministic.mode import Mode
 from ppl.inference.deterministic.multistart import find_modes
 from ppl.inference.families.independent import Independent, fit_independent
@@ -41,10 +43,11 @@ from ppl.objectives import OBJECTIVES
 from ppl.runtime import Executor
 
 ADAM = StochasticOptions(steps=10_000, gradient_draws=32, rate=0.01, window=250, objective="stl")
+STAGE = "the search for the best guide"
 FLAT = 1e-2
 """A slope in nats, for a step of one sd, that has vanished where rounding ends a search."""
 DENSE_LIMIT = 1500
-"""Unknowns up to which mean field looks at whole Hessians."""
+"""Unknowns up to which mean field looks at the whole Hessian of an ELBO with few draws or none."""
 TAIL_DRAWS = 8000
 """Draws that tails are fitted to, at most."""
 PAIRS = (64, 256)
@@ -52,7 +55,7 @@ PAIRS = (64, 256)
 
 
 def _prepared(task: Task) -> tuple[Target, np.random.Generator]:
-    return Target(task.plan, task.data, task.guide, task.backend), np.random.default_rng(task.seed)
+    return Target(task.plan, task.data, task.guide, task.backend, task.clock), np.random.default_rng(task.seed)
 
 
 def _starts(task: Task, target: Target, rng: np.random.Generator) -> np.ndarray:
@@ -102,26 +105,32 @@ def laplace(task: Task) -> Outcome:
 
 
 def fixed_draws(task: Task) -> Outcome:
-    """The ELBO over fixed paired draws by L-BFGS, begun at mean field; Adam where the family has no such draws."""
+    """The ELBO over fixed paired draws, or without any where it needs none, by L-BFGS, begun at mean field; Adam where
+    the family has no such draws.
+    """
     target, rng = _prepared(task)
-    family, dim = task.guide.gaussian, target.dim
-    usable = [pairs for pairs in PAIRS if family.fixed_noise(np.random.default_rng(0), pairs, dim) is not None]
-    if not usable:
+    family, objective = task.guide.gaussian, _objective(task, "elbo")
+    if objective.noiseless:
+        sets = [np.zeros((2, family.noise_size(target.dim)))]
+    else:
+        sets = [noise for pairs in PAIRS if (noise := family.fixed_noise(rng, pairs, target.dim)) is not None]
+    if not sets:
         return by_adam(task)
     begin = _independent(task, target, rng)
     task.bar.say(family.name.replace("_", " "))
     parameters = _begun(task.guide, target, begin, rng)
     scale = np.abs(family.initial(begin.mean + begin.sd, begin.sd) - family.initial(begin.mean, begin.sd))
     scale = np.where(scale > 0.0, scale, 1.0)
-    objective = _objective(task, "elbo")
     history: list[float] = []
-    for pairs in dict.fromkeys((usable[0], usable[-1])):
-        noise, before = family.fixed_noise(rng, pairs, dim), len(history)
-        assert noise is not None
-        parameters, done = _descend(task.guide, objective, parameters, scale, noise, history)
-        target.evaluations += 2 * pairs * (len(history) - before)
+    for noise in sets:
+        if history and task.clock.over(STAGE):
+            break
+        before = len(history)
+        parameters, done = _descend(task, objective, parameters, scale, noise, history)
+        target.evaluations += len(noise) * (len(history) - before)
     stopped = "the gradient vanished" if done else "the search for a maximum was cut short"
-    fitted = Fitted(parameters, "fixed draws", np.array(history), done, stopped)
+    method = "lbfgs" if objective.noiseless else "fixed draws"
+    fitted = Fitted(parameters, method, np.array(history), done, stopped)
     return _weighed(task, target, fitted, rng)
 
 
@@ -145,7 +154,7 @@ def _begun(guide: Guide, target: Target, begin: Independent, rng: np.random.Gene
 
 
 def _descend(
-    guide: Guide,
+    task: Task,
     objective: StochasticObjective,
     start: np.ndarray,
     scale: np.ndarray,
@@ -159,7 +168,7 @@ def _descend(
 
     def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
         with np.errstate(all="ignore"):
-            value, gradient = objective.value_and_grad(guide.parameters.pack({GAUSSIAN: start + scale * x}), noise)
+            value, gradient = objective.value_and_grad(task.guide.parameters.pack({GAUSSIAN: start + scale * x}), noise)
         if not np.isfinite(value) or not np.all(np.isfinite(gradient)):
             return np.inf, np.zeros_like(x)
         history.append(-float(value))
@@ -170,19 +179,20 @@ def _descend(
         np.zeros_like(start),
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": 500, "maxfun": 1000, "ftol": 1e-9, "gtol": 1e-4},
+        options={"maxiter": 1000, "maxfun": 2000, "ftol": 1e-9, "gtol": 1e-4},
+        callback=task.clock.stopper(STAGE),
     )
     return start + scale * found.x, bool(found.success or np.abs(found.jac).max() < FLAT)
 
 
 @dataclass(frozen=True)
 class _Until(NoCheckpoints):
-    """Ends a run once the clock (`time.perf_counter`) shows a time."""
+    """Ends a run with the clock."""
 
-    time: float
+    clock: Clock
 
     def keep(self, run: Run, descent: Descent, force: bool = False) -> None:
-        if time.perf_counter() > self.time and not run.stopped:
+        if self.clock.over() and not run.stopped:
             run.stopped = f"the time allowed was spent after {run.step} steps"
 
 
@@ -198,7 +208,7 @@ def by_adam(task: Task) -> Outcome:
     task.bar.say(family.name.replace("_", " "))
     objective = _objective(task, "stl")
     packed = task.guide.parameters.pack({GAUSSIAN: start})
-    found = minimise(objective, task.guide, packed, rng, ADAM, task.bar, _Until(task.until))
+    found = minimise(objective, task.guide, packed, rng, ADAM, task.bar, _Until(task.clock))
     target.evaluations += ADAM.gradient_draws * len(found.history)
     parameters = task.guide.parameters.unpack(np, found.parameters)[GAUSSIAN]
     parameters = with_tails(target, task.backend, parameters, rng, min(affordable_draws(target), TAIL_DRAWS))
@@ -227,7 +237,7 @@ def score_matching(task: Task) -> Outcome:
     target, rng = _prepared(task)
     begin = _independent(task, target, rng)
     task.bar.say("score matching")
-    found = fit_score_matching(target, Proposal(begin.mean, np.diag(begin.sd)), rng)
+    found = fit_score_matching(target, Proposal(begin.mean, np.diag(begin.sd)), rng, task.clock)
     parameters = task.guide.gaussian.near(found.gaussian.mean, found.gaussian.factor)
     stopped = "mean and covariance have settled" if found.converged else f"after {found.steps} steps they still move"
     history = np.array([begin.elbo])
@@ -274,7 +284,9 @@ def independent(task: Task) -> Outcome:
     """Mean field; with blocks of their own for groups, over fixed draws."""
     family = task.guide.gaussian
     if isinstance(family, GaussianGuide) and family.independent:
-        return mean_field(task) if task.guide.layout.size <= DENSE_LIMIT else wide_mean_field(task)
+        size = task.guide.layout.size
+        dense = size <= DENSE_LIMIT and (size <= LARGE or Expectations.of(task.guide).pays)
+        return mean_field(task) if dense else wide_mean_field(task)
     return fixed_draws(task)
 
 

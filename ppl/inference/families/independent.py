@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ppl.inference.deterministic.mean_field import paired_draws
+from ppl.inference.deterministic.mean_field import STAGE, paired_draws
 from ppl.inference.target import Target
 
 PAIRS = 16
@@ -30,7 +30,7 @@ class Independent:
 
         In those units its diagonal is about 1; a low eigenvalue is a direction in which mean field is too narrow.
         """
-        if count < 1:
+        if count < 1 or target.clock.over(STAGE):
             return np.zeros(0), np.zeros((target.dim, 0))
         rows = self.mean + self.sd * paired_draws(rng, 4, target.dim)
         if target.dim <= DENSE:
@@ -55,6 +55,8 @@ def fit_independent(target: Target, start: np.ndarray, rng: np.random.Generator)
     """Mean field over fixed draws, from unit scales at the start and from the mode's scales; the better one."""
     noise = paired_draws(rng, PAIRS, target.dim)
     first = _climb(target, start, np.ones(target.dim), noise)
+    if target.clock.over(STAGE):
+        return first
     mode, sd = _mode(target, start, rng)
     second = _climb(target, mode, sd, noise)
     return first if not second.elbo > first.elbo else second
@@ -79,7 +81,10 @@ def _climb(target: Target, centre: np.ndarray, unit: np.ndarray, noise: np.ndarr
     eta = np.zeros(2 * dim)
     while not np.isfinite(loss(eta)[0]) and eta[-1] > -12.0:
         eta[dim:] -= 1.0
-    found = minimize(loss, eta, jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-10, "gtol": 1e-4})
+    found = minimize(
+        loss, eta, jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-10, "gtol": 1e-4},
+        callback=target.clock.stopper(STAGE),
+    )  # fmt: skip
     sd = unit * np.exp(np.minimum(found.x[dim:], LARGEST_LOG_SD))
     elbo = -float(found.fun) + float(np.log(unit).sum()) + 0.5 * dim * np.log(2.0 * np.pi * np.e)
     return Independent(centre + unit * found.x[:dim], sd, elbo if np.isfinite(elbo) else -np.inf)
@@ -98,10 +103,13 @@ def _mode(target: Target, start: np.ndarray, rng: np.random.Generator) -> tuple[
                 return np.inf, np.zeros_like(v)
             return -float(values[0]), -gradients[0] * unit
 
-        found = minimize(loss, np.zeros(len(vector)), jac=True, method="L-BFGS-B", options={"maxiter": 100})
+        found = minimize(
+            loss, np.zeros(len(vector)), jac=True, method="L-BFGS-B", options={"maxiter": 100},
+            callback=target.clock.stopper(STAGE),
+        )  # fmt: skip
         vector = vector + unit * found.x
         unit = _scales(target, vector, 1e-3 * unit, rng)
-        if float(np.abs(found.x).max(initial=0.0)) < 0.1:
+        if float(np.abs(found.x).max(initial=0.0)) < 0.1 or target.clock.over(STAGE):
             break
     return vector, unit
 

@@ -93,7 +93,7 @@ def population(
     best, history, idle = (mixture, sample), [_bound(sample)], 0
     for _ in range(ROUNDS):
         following = _moved(mixture, sample)
-        if following is None:
+        if following is None or target.clock.over():
             break
         mixture, sample = following, weigh(target.log_density, widened(following), rng, draws)
         history.append(_bound(sample))

@@ -20,7 +20,7 @@ from ppl.numeric import NUMPY
 
 FEWEST, MOST, ROWS = 16, 256, 4096
 """Pairs of fixed draws: as many as leave that many rows of gradients for the curvature, within limits."""
-STEPS = 60
+STAGE, STEPS = "natural gradients", 60
 FARTHEST = 64.0
 """Times the last two steps together that a move goes on at most."""
 SHORTEST = 1.0 / 64.0
@@ -78,6 +78,9 @@ class _Climb:
         before = older = state
         history, converged, stopped = [state.elbo], False, f"the ELBO still rose after {STEPS} steps"
         for _ in range(STEPS):
+            if self._target.clock.over(STAGE):
+                stopped = "the time allowed was spent"
+                break
             rows = self._family.transform(NUMPY, state.parameters, self._noise)
             gradient, curvature = self._target.gradient(rows).mean(axis=0), self._curvature(rows, state)
             if not (np.all(np.isfinite(gradient)) and np.all(np.isfinite(curvature))):

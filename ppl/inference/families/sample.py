@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ppl.backends import Backend
+from ppl.backends.reuse import programs_for
 from ppl.guides.derived import GAUSSIAN
 from ppl.inference.deterministic.findings import merged
 from ppl.inference.importance.psis import log_ratios
@@ -84,14 +85,17 @@ def with_tails(
     from scipy.optimize import minimize
 
     family, xp = target.guide.gaussian, backend.xp
-    slope = backend.value_and_grad(lambda flat, rows, weights: -xp.sum(weights * family.log_density(xp, flat, rows)))
+    kept = programs_for(backend.name, (), {}, family, "weighted likelihood")
+    slope = backend.value_and_grad(
+        lambda flat, rows, weights: -xp.sum(weights * family.log_density(xp, flat, rows)), kept
+    )
     best, khat = parameters, np.inf
     for _ in range(TAIL_ROUNDS + 1):
         sample, _ = family_sample(target, parameters, rng, draws)
         if sample.khat < khat:
             best, khat = parameters, sample.khat
         usable = np.isfinite(sample.rows).all(axis=1)
-        if khat < LIGHT or usable.sum() < len(usable) // 2:
+        if khat < LIGHT or usable.sum() < len(usable) // 2 or target.clock.over():
             break
         rows, weights = sample.rows[usable], np.exp(sample.log_weights[usable])
         with np.errstate(all="ignore"):

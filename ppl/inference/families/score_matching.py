@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ppl.inference.clock import ENDLESS, Clock
 from ppl.inference.importance.sampling import Proposal
 from ppl.inference.target import Target
 
+STAGE = "score matching"
 BATCH, STEPS, WINDOW = 32, 400, 50
 SETTLED = 0.05
 """Change of means in sds, and of log sds, from one window to the next, below which they have settled."""
@@ -29,13 +31,15 @@ class Matched:
     steps: int
 
 
-def fit_score_matching(target: Target, start: Proposal, rng: np.random.Generator) -> Matched:
+def fit_score_matching(target: Target, start: Proposal, rng: np.random.Generator, clock: Clock = ENDLESS) -> Matched:
     """Batch and match from a Gaussian, in the coordinates in which that is standard."""
     dim = target.dim
     batch = max(BATCH, min(2 * dim, 256))
     mean, covariance = np.zeros(dim), np.eye(dim)
     means, covariances, before, step = [], [], None, 0
     for step in range(1, STEPS + 1):
+        if before is not None and clock.over(STAGE):
+            break
         factor = np.linalg.cholesky(covariance)
         rows = mean + rng.standard_normal((batch, dim)) @ factor.T
         scores = target.gradient(start.mean + rows @ start.factor.T) @ start.factor

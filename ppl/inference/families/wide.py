@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from ppl.guides.base import paired
+from ppl.inference.deterministic.corrections import NO_RESPONSE
 from ppl.inference.deterministic.findings import merged, narrowed
 from ppl.inference.deterministic.gaussian import affordable_draws
 from ppl.inference.deterministic.wide import WideResponse, fit_wide, wide_corrections
@@ -19,11 +21,13 @@ from ppl.inference.start import finite_starts
 from ppl.inference.target import Target
 from ppl.numeric import NUMPY
 
+NO_DRAWS = "predictions are mean field's own: linear response has draws of up to 6,000 unknowns with a sparse curvature"
+
 
 def wide_mean_field(task: Task) -> Outcome:
     """As `ppl.inference.methods.mean_field`, with costs that follow the graph."""
     rng = np.random.default_rng(task.seed)
-    target = Target(task.plan, task.data, task.guide, task.backend)
+    target = Target(task.plan, task.data, task.guide, task.backend, task.clock)
     task.bar.say("mean field")
     begin = fit_independent(target, finite_starts(task.plan, task.data, task.guide, rng, 1)[0], rng)
     response = fit_wide(target, begin.mean, begin.sd, rng)
@@ -32,18 +36,20 @@ def wide_mean_field(task: Task) -> Outcome:
     corrected = wide_corrections(target, response)
     ratio, said = _too_narrow(corrected)
     outcome = uncorrected(task, target, response, sample, ratio, said)
+    rows = response.draw(rng, len(sample.rows))
     return replace(
         outcome,
         stopped="the Newton decrement vanished" if response.sound else outcome.stopped,
         problems=merged(_problems(response), outcome.problems),
+        notes=merged(outcome.notes, () if rows is not None else (NO_DRAWS if response.sound else NO_RESPONSE,)),
         corrections=corrected,
+        corrected=None if rows is None else target.values(rows),
     )
 
 
 def _sample(target: Target, parameters: np.ndarray, rng: np.random.Generator, draws: int) -> Weighted:
-    """Antithetic draws of the guide with their weights."""
-    half = rng.standard_normal((draws // 2, target.dim))
-    noise = np.concatenate([half, -half])
+    """Antithetic draws of the guide, with the sds that it has, and their weights."""
+    noise = paired(rng.standard_normal((draws // 2, target.dim)))
     family = target.guide.gaussian
     rows = family.transform(NUMPY, parameters, noise)
     log_q = family.log_density_at_noise(NUMPY, parameters, noise)

@@ -9,13 +9,13 @@ model is Gaussian given h every trajectory is accepted; what is left of the dime
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 
 import numpy as np
 
 from ppl.inference.chains.convergence import worst_effective, worst_rhat
-from ppl.inference.chains.hamiltonian import AGREE, Chains
+from ppl.inference.chains.hamiltonian import AGREE, FEWEST, Chains
+from ppl.inference.clock import ENDLESS, Clock
 from ppl.inference.hierarchy.conditional import HALF_LOG_TWO_PI, ConditionalTarget
 from ppl.inference.hierarchy.hyper import HyperFit
 from ppl.inference.importance.sampling import AnyProposal
@@ -99,7 +99,7 @@ class _Sampler:
 
     def _slope(self, state: _State, z: np.ndarray) -> np.ndarray:
         """The gradient in z of what the log density has beyond a standard normal; 0 where it is not finite."""
-        gradient = self._split.target.gradient(self.rows(state, z))[:, self._split.rest]
+        gradient = self._split.inner.gradient(self.rows(state, z))
         slope = state.factor.forward(gradient) + z
         return np.where(np.isfinite(slope).all(axis=1)[:, None], slope, 0.0)
 
@@ -178,21 +178,22 @@ def run_conditional_chains(
     rng: np.random.Generator,
     sweeps: int,
     enough: float,
-    until: float = math.inf,
+    clock: Clock = ENDLESS,
 ) -> ConditionalChains:
     """Chains from draws of q(h), until they agree and are worth `enough` draws.
 
-    They stop too after so many sweeps or once the clock (`time.perf_counter`) shows `until`, though never before one
-    block of draws.
+    They stop too after so many sweeps, though never before one block of draws, or once the clock is over.
     """
-    count, proposal, covariance = chain_count(split), hyper.proposal, hyper.sample.moments()[1]
-    walk = 2.4 / math.sqrt(len(covariance)) * np.linalg.cholesky(covariance)
+    count, proposal = chain_count(split), hyper.proposal
+    walk = 2.4 / math.sqrt(len(hyper.covariance)) * np.linalg.cholesky(hyper.covariance)
     sampler = _Sampler(split, proposal, walk, rng)
     starts = proposal.draw(rng, GUIDE_DRAWS * count)
     parts = [sampler.state(h, rng.standard_normal((count, len(split.rest)))) for h in np.split(starts, GUIDE_DRAWS)]
     guide_ratios = np.concatenate([sampler.ratios(part) for part in parts])
     state = sampler.state(np.repeat(rng.permutation(starts)[:STARTS], count // STARTS, axis=0), parts[0].z)
     for number in range(WARM_UP):
+        if clock.over():
+            break
         sampler.sweep(state, number)
     kept: list[np.ndarray] = []
     ratios: list[np.ndarray] = []
@@ -202,8 +203,10 @@ def run_conditional_chains(
             rates.append(min(sampler.sweep(state, number)))
             kept.append(sampler.rows(state, state.z))
             ratios.append(sampler.ratios(state))
+            if len(kept) >= FEWEST and clock.over():
+                break
         rows = np.array(kept)
-        spent = len(kept) + BLOCK > sweeps or time.perf_counter() > until
+        spent = len(kept) + BLOCK > sweeps or clock.over()
         rhat = worst_rhat(rows, STARTS)
         effective = worst_effective(rows) if spent or rhat <= AGREE else 0.0
         if spent or effective >= enough:

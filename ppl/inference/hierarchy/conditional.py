@@ -11,16 +11,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ppl.inference.clock import ENDLESS, Clock
 from ppl.inference.deterministic.multistart import FAINT
+from ppl.inference.hierarchy.spanned import find_span
 from ppl.inference.sparsity import BorderedFactor, factorise, find_pattern
 from ppl.inference.target import Target
+from ppl.inference.work import GRADIENT
 
 HALF_LOG_TWO_PI = 0.5 * np.log(2.0 * np.pi)
-_NEWTON_STEPS = 60
+_NEWTON_STEPS, _LATE_STEPS = 60, 8
+"""At most, and once the time is spent."""
 _SMALL = 1e-6
 DIP = 1.0
 """Nats by which the density dips between separate modes."""
 _MEMORY = 40_000_000
+DEAR, CHORD = 16, 0.25
+"""Products from which on a precision is used again, and what a step must leave of the decrement at most for that."""
+BLOCK_SECONDS, FEWEST_ROWS = 2.0, 16
+"""Of estimated work for one Hessian of each row of a block, and rows that are worth it anyhow."""
 EXACT_FROM = 40
 """Unknowns from which on exact Hessians are worth their staging."""
 
@@ -41,16 +49,19 @@ class ConditionalTarget:
         self.target = target
         self.hyper = hyper
         self.rest = np.setdiff1d(np.arange(target.dim), hyper)
+        self.inner = target.along(self.rest)
         middle = np.zeros(len(hyper))
         # away from the middle, where a coefficient of zero would hide what it couples
         probe = np.random.default_rng(0).uniform(0.2, 0.8, len(hyper))
         self.pattern = find_pattern(lambda u: self._gradient(np.tile(probe, (len(u), 1)), u), len(self.rest))
+        exact = len(self.rest) >= EXACT_FROM
+        self._span = find_span(self._times, self.pattern.shifts, len(hyper)) if exact else None
         self._warm = self._newton(middle[None], np.zeros((1, len(self.rest))))[0][0]
 
     @property
     def groups(self) -> int:
         """Gradients that one Hessian takes, besides the one at the point itself."""
-        return len(self.pattern.shifts)
+        return len(self.pattern.shifts if self._span is None else self._span.probes)
 
     def rows(self, h: np.ndarray, u: np.ndarray) -> np.ndarray:
         """Full vectors from their two parts."""
@@ -60,7 +71,7 @@ class ConditionalTarget:
 
     def blocks(self, h: np.ndarray, most: int | None = None) -> list[np.ndarray]:
         """Rows of h in parts whose Hessians fit into memory, of `most` rows at most."""
-        size = max(1, _MEMORY // max(self.groups * self.target.dim, self.pattern.storage))
+        size = max(1, _MEMORY // max(len(self.pattern.shifts) * self.target.dim, self.pattern.storage))
         size = size if most is None else min(size, most)
         return [h[i : i + size] for i in range(0, len(h), size)]
 
@@ -70,9 +81,18 @@ class ConditionalTarget:
         marginal = values + len(self.rest) * HALF_LOG_TWO_PI - 0.5 * factor.log_det
         return Conditional(u, factor, np.where(factor.sound & np.isfinite(marginal), marginal, -np.inf))
 
-    def marginal(self, h: np.ndarray) -> np.ndarray:
-        """Laplace marginal log densities of rows of h: (rows,)."""
-        return np.concatenate([self.at(part).marginal for part in self.blocks(h)])
+    def marginal(self, h: np.ndarray, clock: Clock = ENDLESS) -> np.ndarray:
+        """Laplace marginal log densities of rows of h: (rows,). Raises TimeSpent where the clock is over before."""
+        parts = []
+        for part in self.blocks(h, self.quick):
+            clock.check()
+            parts.append(self.at(part).marginal)
+        return np.concatenate(parts)
+
+    @property
+    def quick(self) -> int:
+        """Rows of h between two looks at the clock."""
+        return max(FEWEST_ROWS, int(BLOCK_SECONDS / (self.groups * GRADIENT * self.target.seconds)))
 
     def is_gaussian(self, h: np.ndarray) -> bool:
         """Whether u is exactly Gaussian given this h (dh,), as far as its precision at two points tells."""
@@ -110,29 +130,38 @@ class ConditionalTarget:
         """Damped Newton on every row at once; rows that have converged drop out. Modes, log joints, factors.
 
         Convergence is judged with the precision of the step before, which then is good to the same order: where
-        the model is Gaussian given h one precision a row is all that is computed.
+        the model is Gaussian given h one precision a row is all that is computed. Where precisions are dear the last
+        one serves for as long as its steps go well, and is computed anew at the end.
         """
         values = self.target.log_density(self.rows(h, u))
         gradient = self._gradient(h, u)
         factor = current = self._factor(h, u, gradient)
-        active = np.arange(len(h))
+        active, stale, dear = np.arange(len(h)), np.zeros(len(h), dtype=bool), len(self.pattern.shifts) >= DEAR
         for iteration in range(_NEWTON_STEPS):
             step = current.solve(gradient)
+            before = np.sum(step * gradient, axis=1)
             with np.errstate(invalid="ignore"):
-                going = np.sum(step * gradient, axis=1) > _SMALL
+                going = before > _SMALL
             active, step = active[going], step[going]
-            if not len(active):
+            if not len(active) or (iteration >= _LATE_STEPS and self.target.clock.over()):
                 break
             u[active], values[active] = self._line_search(h[active], u[active], values[active], step)
             gradient = self._gradient(h[active], u[active])
             current = current.take(going)
-            if iteration or not _settled(current, gradient):
+            left = _decrement(current, gradient)
+            if not iteration and np.all(left <= _SMALL):
+                continue
+            stale[active] = dear and np.all(left <= CHORD * before[going])
+            if not stale[active].any():
                 current = self._factor(h[active], u[active], gradient)
                 factor.put(active, current)
+        late = np.flatnonzero(stale)
+        if len(late):
+            factor.put(late, self._factor(h[late], u[late], self._gradient(h[late], u[late])))
         return u, values, factor
 
     def _gradient(self, h: np.ndarray, u: np.ndarray) -> np.ndarray:
-        return self.target.gradient(self.rows(h, u))[:, self.rest]
+        return self.inner.gradient(self.rows(h, u))
 
     def _line_search(
         self, h: np.ndarray, u: np.ndarray, values: np.ndarray, step: np.ndarray
@@ -167,14 +196,20 @@ class ConditionalTarget:
             return factorise(self.pattern, moved - gradient[:, None], step)
 
     def _products(self, h: np.ndarray, u: np.ndarray) -> np.ndarray | None:
-        """Exact products of the Hessians in u: (rows, groups, du); None where there are none."""
-        groups = np.zeros((self.groups, 1, self.target.dim))
-        groups[:, 0, self.rest] = self.pattern.shifts
-        found = self.target.products(self.rows(h, u), groups)
-        return None if found is None else np.moveaxis(found[:, :, self.rest], 0, 1)
+        """Exact products of the Hessians in u with the groups: (rows, groups, du); None where there are none."""
+        if self._span is not None:
+            found = self._span.products(self._times, h, u)
+            if found is not None:
+                return found
+        return self._times(h, u, self.pattern.shifts)
+
+    def _times(self, h: np.ndarray, u: np.ndarray, vectors: np.ndarray) -> np.ndarray | None:
+        """Exact products of the Hessians in u with vectors (vectors, du): (rows, vectors, du)."""
+        found = self.inner.products(self.rows(h, u), vectors[:, None])
+        return None if found is None else np.moveaxis(found, 0, 1)
 
 
-def _settled(factor: BorderedFactor, gradient: np.ndarray) -> bool:
-    """Whether one step has brought every row to its mode, as it does in a Gaussian."""
-    with np.errstate(invalid="ignore"):
-        return bool(np.all(np.sum(factor.solve(gradient) * gradient, axis=1) <= _SMALL))
+def _decrement(factor: BorderedFactor, gradient: np.ndarray) -> np.ndarray:
+    """Twice the nats that a step would gain, by these precisions: (rows,)."""
+    found: np.ndarray = np.sum(factor.solve(gradient) * gradient, axis=1)
+    return found

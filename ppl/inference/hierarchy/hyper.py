@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ppl.inference.clock import Clock, TimeSpent
 from ppl.inference.hierarchy.conditional import DIP, ConditionalTarget
-from ppl.inference.importance.sampling import DF, AnyProposal, Proposal, Weighted, adapt
+from ppl.inference.importance.sampling import DF, AnyProposal, Proposal, adapt
 from ppl.inference.work import GRADIENT
 
 FEWEST_COPIES, FEWEST_CONDITIONALS = 4, 250
@@ -21,18 +22,22 @@ SECONDS = 3.0
 NEWTON = 4.0
 """A Newton iteration, with its line search and its factors, against its gradients."""
 _NEWTON_STEPS = 60
+STAGE, SEARCHED = "the search for the hyperparameters", 0.75
+"""What it is called, and its share of the time left; the rest is for the draws."""
+GUESS = 0.5
+"""The first guess of a hyperparameter's sd."""
 
 
 @dataclass(frozen=True)
 class HyperFit:
-    """q(h): a proposal, the weighted draws of h it was fitted to, and how many of its draws are affordable.
+    """q(h): a proposal, about the covariance of h, and how many of its draws are affordable.
 
     `seconds` is about what one conditional Gaussian takes; `modes` (modes, dim) are the separate ones that the rest has
     at the mode of h, as far as they were looked for.
     """
 
     proposal: AnyProposal
-    sample: Weighted
+    covariance: np.ndarray
     count: int
     seconds: float
     modes: np.ndarray
@@ -48,32 +53,34 @@ def fit_hyper(
 ) -> HyperFit:
     """Fit q(h) to the Laplace marginal by adaptive importance sampling, from its mode on.
 
-    `starts` (starts, dim) are full vectors from which other modes of the rest are looked for.
+    `starts` (starts, dim) are full vectors from which other modes of the rest are looked for. It takes a share of the
+    time left at most.
     """
-    mode, factor, modes = _best_mode(conditional, rng, starts)
+    clock = conditional.target.clock.share(SEARCHED)
+    mode, factor, modes = _best_mode(conditional, rng, starts, clock)
     first = Proposal(mode, factor, DF)
     seconds = _seconds(conditional, first, rng)
     count = _affordable(conditional, seconds, draws // (FEWEST_COPIES if len(mode) <= MANY else 2))
-    sample, proposal = adapt(
-        conditional.marginal,
-        first,
-        rng,
-        rounds=4,
-        draws=min(count, 1000 * len(mode)),
-        strata=3 if len(mode) <= MANY else 1,
-    )
-    return HyperFit(proposal, sample, count, seconds, modes)
+    strata, tried = 3 if len(mode) <= MANY else 1, min(count, 1000 * len(mode))
+    try:
+        sample, proposal = adapt(
+            lambda h: conditional.marginal(h, clock), first, rng, rounds=4, draws=tried, strata=strata, clock=clock
+        )
+    except TimeSpent:
+        clock.over(STAGE)
+        return HyperFit(first, factor @ factor.T, count, seconds, modes)
+    return HyperFit(proposal, sample.moments()[1], count, seconds, modes)
 
 
 def _best_mode(
-    conditional: ConditionalTarget, rng: np.random.Generator, starts: np.ndarray | None
+    conditional: ConditionalTarget, rng: np.random.Generator, starts: np.ndarray | None, clock: Clock
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The mode of h with its factor, where the rest is at the best of its modes; and all of those: (modes, dim)."""
     from_here, modes, best = hyper_starts(len(conditional.hyper), rng), np.empty((0, 0)), -np.inf
     for _ in range(EXPLORATIONS):
-        mode, factor = _hyper_mode(conditional, from_here)
+        mode, factor = _hyper_mode(conditional, from_here, clock)
         conditional.recentre(mode)
-        if starts is None:
+        if starts is None or clock.over(STAGE):
             break
         found_at = conditional.explore(mode, starts[:, conditional.rest])
         modes = conditional.rows(np.tile(mode, (len(found_at), 1)), found_at)
@@ -105,27 +112,31 @@ def _affordable(conditional: ConditionalTarget, seconds: float, most: int) -> in
     return count
 
 
-def _hyper_mode(conditional: ConditionalTarget, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mode of the Laplace marginal and a Cholesky factor of its inverse curvature.
+def _hyper_mode(conditional: ConditionalTarget, starts: np.ndarray, clock: Clock) -> tuple[np.ndarray, np.ndarray]:
+    """The mode of the Laplace marginal and a Cholesky factor of its inverse curvature, the best that time allows.
 
     Newton's method with derivatives from differences, all points of an iteration in one batch, the step lengths too.
     """
     values = conditional.marginal(starts)
-    mode, best = starts[int(np.argmax(values))], float(values.max())
-    for _ in range(_NEWTON_STEPS):
-        conditional.recentre(mode)
-        gradient, factor = _derivatives(conditional, mode)
-        step = factor @ (factor.T @ gradient)
-        step *= min(1.0, _LONGEST / (float(np.linalg.norm(step)) + 1e-300))
-        trials = mode + _LENGTHS[:, None] * step
-        found = conditional.marginal(trials)
-        longest = int(np.argmax(found))
-        gained = float(found[longest]) - best
-        if gained > 0.0:
-            mode, best = trials[longest], float(found[longest])
-        if not gained > 1e-4:
-            break
-    return mode, _derivatives(conditional, mode)[1]
+    mode, best, factor = starts[int(np.argmax(values))], float(values.max()), GUESS * np.eye(starts.shape[1])
+    try:
+        for _ in range(_NEWTON_STEPS):
+            conditional.recentre(mode)
+            gradient, factor = _derivatives(conditional, mode, clock)
+            step = factor @ (factor.T @ gradient)
+            step *= min(1.0, _LONGEST / (float(np.linalg.norm(step)) + 1e-300))
+            trials = mode + _LENGTHS[:, None] * step
+            found = conditional.marginal(trials, clock)
+            longest = int(np.argmax(found))
+            gained = float(found[longest]) - best
+            if gained > 0.0:
+                mode, best = trials[longest], float(found[longest])
+            if not gained > 1e-4:
+                break
+        return mode, _derivatives(conditional, mode, clock)[1]
+    except TimeSpent:
+        clock.over(STAGE)
+        return mode, factor
 
 
 _LENGTHS = 2.0 ** np.arange(1, -8, -1)
@@ -133,18 +144,19 @@ _LONGEST, _DIFFERENCE = 2.0, 0.05
 """The longest Newton step and the distance of the differences, in unconstrained units of a hyperparameter."""
 
 
-def _derivatives(conditional: ConditionalTarget, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _derivatives(conditional: ConditionalTarget, at: np.ndarray, clock: Clock) -> tuple[np.ndarray, np.ndarray]:
     """Gradient of the Laplace marginal and a Cholesky factor of minus its inverse Hessian, made positive definite."""
     dim = len(at)
-    pairs = [(i, j) for i in range(dim) for j in range(i)]
+    i, j = np.tril_indices(dim, -1)
     basis = _DIFFERENCE * np.eye(dim)
-    corners = [at + a * basis[i] + b * basis[j] for i, j in pairs for a, b in ((1, 1), (1, -1), (-1, 1), (-1, -1))]
-    values = conditional.marginal(np.array([at, *(at + basis), *(at - basis), *corners]))
+    both = basis[i] + basis[j]
+    values = conditional.marginal(np.concatenate([at[None], at + basis, at - basis, at + both, at - both]), clock)
     up, down = values[1 : dim + 1], values[dim + 1 : 2 * dim + 1]
     gradient = (up - down) / (2.0 * _DIFFERENCE)
-    hessian = np.diag((up + down - 2.0 * values[0]) / _DIFFERENCE**2)
-    for (i, j), (pp, pm, mp, mm) in zip(pairs, values[2 * dim + 1 :].reshape(-1, 4), strict=True):
-        hessian[i, j] = hessian[j, i] = (pp - pm - mp + mm) / (4.0 * _DIFFERENCE**2)
+    bend = up + down - 2.0 * values[0]
+    hessian = np.diag(bend / _DIFFERENCE**2)
+    corners = values[2 * dim + 1 :].reshape(2, -1).sum(axis=0) - 2.0 * values[0]
+    hessian[i, j] = hessian[j, i] = (corners - bend[i] - bend[j]) / (2.0 * _DIFFERENCE**2)
     hessian = np.where(np.isfinite(hessian), hessian, -np.eye(dim))
     roots, vectors = np.linalg.eigh(-hessian)
     roots = np.clip(np.abs(roots), 0.05, 1e8)  # a hyperparameter's sd in unconstrained space is a few units at most

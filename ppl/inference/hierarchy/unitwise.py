@@ -24,6 +24,7 @@ SECONDS = 8.0
 HYPER_SCALE, STEP = 0.5, 0.1
 """The first guess of a hyperparameter's sd, and the step of differences in sds."""
 _STEPS = 60
+STAGE = "the search for the shared unknowns"
 
 
 def start_of(split: ConditionalTarget, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -43,20 +44,21 @@ def start_of(split: ConditionalTarget, rng: np.random.Generator) -> tuple[np.nda
 
 def fit_units(target: UnitsTarget, point: np.ndarray, scale: np.ndarray, rng: np.random.Generator) -> Weighted:
     """Weighted full vectors, `PICKS` of which share a draw of the shared coordinates."""
-    split = target.split
+    split, clock = target.split, target.target.clock
     mode, factor = _mode(split, point, scale)
     split.recentre(mode)
     strata = 3 if target.dim <= 8 else 1
     count = _affordable(target, mode)
-    first: AnyProposal = Proposal(mode, factor, DF)
-    _, proposal = adapt(split.marginal, first, rng, rounds=3, draws=min(count, 400 * target.dim), strata=strata)
+    first, tried = Proposal(mode, factor, DF), min(count, 400 * target.dim)
+    _, proposal = adapt(split.marginal, first, rng, rounds=3, draws=tried, strata=strata, clock=clock)
     best: Weighted | None = None
+    count = min(count, FEWEST_DRAWS) if clock.over("the draws") else count
     for _ in range(ROUNDS):
         found, shared = _weigh(target, proposal, rng, count)
         if best is None or (found.good, found.effective) > (best.good, best.effective):
             best = found
         following = matched(shared, strata, ())
-        if (found.good and found.effective > 0.5 * count) or following is None:
+        if (found.good and found.effective > 0.5 * count) or following is None or clock.over():
             break
         proposal = following
     assert best is not None
@@ -98,7 +100,14 @@ def _mode(split: ConditionalTarget, point: np.ndarray, scale: np.ndarray) -> tup
             return np.inf, np.zeros(dim)
         return -float(values[0]), -gradient
 
-    found = minimize(loss, np.zeros(dim), jac=True, method="L-BFGS-B", options={"maxiter": _STEPS, "ftol": 1e-8})
+    found = minimize(
+        loss,
+        np.zeros(dim),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": _STEPS, "ftol": 1e-8},
+        callback=split.target.clock.stopper(STAGE),
+    )
     mode = point + scale * found.x
     split.recentre(mode)
     return mode, scale[:, None] * _inverse_root(split, mode, scale)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ppl.inference.clock import ENDLESS, Clock, TimeSpent
 from ppl.inference.importance.psis import log_mean_weight, log_ratios, psis, threshold
+from ppl.inference.importance.spokes import Spokes, spokes
 
 HALF_LOG_TWO_PI = 0.5 * np.log(2.0 * np.pi)
 
@@ -63,7 +65,7 @@ def exact_moments(noise: np.ndarray, spread: float = 1.0) -> np.ndarray:
 class Mixture:
     """A mixture of proposals; draws are stratified, so each component gives its share."""
 
-    components: tuple[Proposal, ...]
+    components: tuple[Proposal | Spokes, ...]
     weights: tuple[float, ...]
 
     @property
@@ -152,24 +154,30 @@ def adapt(
     strata: int = 1,
     modes: Sequence[Proposal] = (),
     begun: Weighted | None = None,
+    clock: Clock = ENDLESS,
+    along: float = 0.0,
 ) -> tuple[Weighted, AnyProposal]:
     """Rounds of importance sampling, each proposal matched to the last round's weighted draws.
 
     A proposal is a Student-t with a wider one behind it; with `strata` above 1 the draws are cut along their longest
     axis and each part gets its own, which follows a skewed density; with several `modes` they are parted by the
     nearest one. The round with the most effective draws wins, if there are any among those whose weights can be relied
-    on; it stops early when the effective number no longer grows, or is near the number of draws. `begun` are weighted
-    draws of the first proposal, where there are any already.
+    on; it stops early when the effective number no longer grows, or is near the number of draws, or the clock is over.
+    `begun` are weighted draws of the first proposal, where there are any already. A share `along` of the draws has
+    heavy tails along single coordinates. A density may raise TimeSpent, which is passed on from the first round only.
     """
     best = weigh(log_density, first, rng, draws) if begun is None else begun
     if best.good and best.effective > PLENTY * draws:
         return best, first
     winner, last = first, best
     for _ in range(rounds):
-        following = matched(last, strata, modes)
-        if following is None:
+        following = matched(last, strata, modes, along)
+        if following is None or clock.over():
             break
-        last = weigh(log_density, following, rng, draws)
+        try:
+            last = weigh(log_density, following, rng, draws)
+        except TimeSpent:
+            break
         grown = last.effective > 1.05 * best.effective
         if (last.good, last.effective) > (best.good, best.effective):
             best, winner = last, following
@@ -184,8 +192,10 @@ DF = 6.0
 WIDE_SHARE, WIDENING = 0.1, 2.5
 
 
-def matched(weighted: Weighted, strata: int, modes: Sequence[Proposal]) -> Mixture | None:
-    """Student-t components with the moments of the weighted rows, or of each part of them, and a wide one behind."""
+def matched(weighted: Weighted, strata: int, modes: Sequence[Proposal], along: float = 0.0) -> Mixture | None:
+    """Student-t components with the moments of the weighted rows, or of each part of them, and a wide one behind; and
+    with a share `along` of heavy tails along single coordinates.
+    """
     rows, weights = weighted.rows, np.exp(weighted.log_weights)
     dim = rows.shape[1]
     if weighted.effective < 4.0 * dim * strata:
@@ -198,15 +208,20 @@ def matched(weighted: Weighted, strata: int, modes: Sequence[Proposal]) -> Mixtu
         parts = _parted(rows, weights, modes)
     else:
         parts = [(1.0, mean, covariance)] if strata == 1 else _cut(rows, weights, mean, covariance, strata)
-    components, shares = [], []
+    components: list[Proposal | Spokes] = []
+    shares = []
     try:
         for share, centre, spread in parts:
             components.append(Proposal(centre, np.linalg.cholesky(spread * (DF - 2.0) / DF), DF))
             shares.append(share * (1.0 - WIDE_SHARE))
         components.append(Proposal(mean, WIDENING * np.linalg.cholesky(covariance), DF))
+        shares.append(WIDE_SHARE)
+        if along:
+            components.append(spokes(rows, weights, covariance))
+            shares = [*((1.0 - along) * share for share in shares), along]
     except np.linalg.LinAlgError:
         return None
-    return Mixture(tuple(components), (*shares, WIDE_SHARE))
+    return Mixture(tuple(components), tuple(shares))
 
 
 def _cut(

@@ -11,7 +11,6 @@ from ppl.compiler import compile_model
 from ppl.model.model import Batch, rows_of
 from ppl.model.plan import Plan
 from ppl.model.subsample import subsampled
-from ppl.streams import Column
 from ppl.streams.column import coarsest
 
 POOL_BYTES = 1 << 25
@@ -113,18 +112,7 @@ class _Part:
     def restore(self, waiting: np.ndarray, positions: np.ndarray) -> None:
         """Go on from where another run was."""
         self.waiting, self.positions = waiting, positions
-        self._rows = {rows_of(column): rows_at(column, self._edges, positions) for column in self._plate.columns}
-
-
-def rows_at(column: Column, edges: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """The rows at these positions, read piece by piece."""
-    found = np.empty((len(positions), *column.shape[1:]), column.dtype)
-    pieces = np.searchsorted(edges, positions, side="right") - 1
-    for piece in np.unique(pieces):
-        mine = pieces == piece
-        start, stop = int(edges[piece]), int(edges[piece + 1])
-        found[mine] = column.read(start, stop)[positions[mine] - start]
-    return found
+        self._rows = {rows_of(column): column.at(positions) for column in self._plate.columns}
 
 
 @dataclass(frozen=True)

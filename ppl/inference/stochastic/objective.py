@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ppl.axes import Axis
-from ppl.backends import Backend
+from ppl.backends import Backend, Rows
+from ppl.backends.reuse import Programs, part_of, programs_for
 from ppl.estimators.score_function import downstream, leave_one_out, surrogate, weighted
 from ppl.guides import Guide, Noise
 from ppl.model.plan import Plan
@@ -43,7 +44,14 @@ class StochasticObjective:
         self._scored = {site.name: site.axes for site in guide.plan.scored}
         if objective.closed:
             executor.prepare(guide)
-        self._differentiated = backend.value_and_grad(self._loss)
+        self._programs = self._kept()
+        self._differentiated = backend.value_and_grad(self._loss, self._programs)
+
+    def _kept(self) -> Programs:
+        """The programs of an equal objective of an earlier fit. The whole guide, with its plan, tells what is equal."""
+        objective = self._objective
+        form = (objective.closed, objective.held, objective.weigh is None, self._baseline, tuple(self._handed_in))
+        return programs_for(self._backend.name, (), self._plain.data, self._plain.plan, self._guide, form)
 
     @property
     def weighs(self) -> bool:
@@ -108,6 +116,17 @@ class StochasticObjective:
         )
         return -weighting.value, gradient
 
+    def rows(self) -> Rows:
+        """The loss as a function of rows of parameters (1, size), with normals (draws, noise_size): for Hessians.
+
+        For guides without factors, and objectives whose draws count alike.
+        """
+        xp = self._executor.xp
+        kept = part_of(self._programs, "rows")
+        return self._backend.rows(
+            lambda rows, normal: xp.reshape(self._loss(rows[0], normal), (1,)), 1, kept, long=True
+        )
+
     def central(self, batch: Mapping[str, np.ndarray]) -> Noise:
         """No noise: one draw at the centre of a guide without factors, for this part of the data."""
         gaussian, size = self._guide.gaussian, self._guide.layout.size
@@ -125,7 +144,8 @@ class StochasticObjective:
         def corrected(parameters: Array, constant: Array, slope: Array, *arrays: Array) -> Array:
             return self._loss(parameters, *arrays) + constant + self._executor.xp.sum(slope * parameters)
 
-        return self._backend.descent(corrected if lines else self._loss, update)
+        kept = part_of(self._programs, update, lines)
+        return self._backend.descent(corrected if lines else self._loss, update, kept)
 
     def stacked(self, noises: Sequence[Noise]) -> list[np.ndarray]:
         """The noise of several steps, the steps in front."""

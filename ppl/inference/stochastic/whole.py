@@ -39,7 +39,7 @@ def drawn(guide: Guide, data: Mapping[str, Any], parameters: np.ndarray, rng: np
 
     Where data are read row by row, latents of these rows are left out: they are too many to keep.
     """
-    axis = streamed_axis(guide.plan.model)
+    axis = streamed_axis(guide.plan.model) if guide.plan.batches else None
     latents = [site for site in guide.plan.model.latents if axis not in site.axes]
     elements = sum(math.prod(site.shape) for site in latents)
     kept = min(draws, max(FEWEST_DRAWS, MOST_NUMBERS // max(1, elements)))

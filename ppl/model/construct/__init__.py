@@ -5,13 +5,13 @@ Both doors build with these, so a whole-array statement and its indexed form end
 """
 
 from ppl.model.construct.calls import (
-    LARGEST,
     axis_index,
     call,
     check_room,
     constant,
     data,
     domain_of,
+    fits,
     fresh_axis,
     match_core,
     roomy,
@@ -24,7 +24,6 @@ from ppl.model.construct.naming import gather, lift, named, over, rename, slice_
 from ppl.model.construct.products import log_density, matmul, stack
 
 __all__ = [
-    "LARGEST",
     "Cut",
     "Item",
     "axis_index",
@@ -33,6 +32,7 @@ __all__ = [
     "constant",
     "data",
     "domain_of",
+    "fits",
     "fresh_axis",
     "gather",
     "index",

@@ -75,10 +75,17 @@ def check_room(sizes: Sequence[int], span: Span | None) -> None:
         raise ModelError.of("E319", span, said, f"the limit is {LARGEST}")
 
 
-def roomy(kind: Type, span: Span | None) -> Type:
-    """A type of which arrays may be made: `check_room`."""
-    check_room([axis.size for axis in kind.axes] + list(kind.event), span)
+def roomy(kind: Type, span: Span | None, read: Sequence[Expr] = ()) -> Type:
+    """A type of which arrays may be made, or need not be: `check_room` unless it `fits`."""
+    sizes = [*(axis.size for axis in kind.axes), *kind.event]
+    if not fits(sizes, read):
+        check_room(sizes, span)
     return kind
+
+
+def fits(sizes: Sequence[int], read: Sequence[Expr]) -> bool:
+    """Whether an array of this shape may be made, or never is: what is `read` has rows that are not all in memory."""
+    return math.prod(sizes) <= LARGEST or any(isinstance(node, ex.Streamed) for node in ex.walk(*read))
 
 
 def axis_index(axis: Axis, span: Span | None = None) -> ex.AxisIndex:
@@ -93,7 +100,7 @@ def call(name: str, arguments: Sequence[Expr], span: Span | None = None, **stati
     fixed = all(argument.type.static for argument in arguments)
     dims = unify_values(arguments, span) if function.elementwise else _call_dims(function, arguments, static, span)
     _check_positions(function, arguments, static, span)
-    kind = roomy(Type(axes, dims, domain, fixed), span)
+    kind = roomy(Type(axes, dims, domain, fixed), span, arguments)
     return ex.Call(kind, span, function.name, tuple(arguments), tuple(sorted(static.items())))
 
 

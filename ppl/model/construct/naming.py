@@ -134,5 +134,5 @@ def lift(base: Expr, axes: Sequence[Axis], labels: Sequence[str | None] | None =
     rest = tuple(axis for axis in base.type.axes if axis not in axes)
     if isinstance(base, ex.Named) and base.dim == 0 and axes == (base.axis,) and axes[0] not in base.base.type.axes:
         return base.base
-    kind = roomy(replace(base.type, axes=rest, dims=dims + base.type.dims), base.span)
+    kind = roomy(replace(base.type, axes=rest, dims=dims + base.type.dims), base.span, [base])
     return ex.Lift(kind, base.span, base, axes)

@@ -16,6 +16,7 @@ from ppl.model import expressions as ex
 from ppl.model.model import Factor, Model, Param, Site, Statement
 from ppl.model.resolve import evaluate
 from ppl.model.rewrite import rewritten
+from ppl.model.streamed import require_whole
 from ppl.posterior.quantities import observed_values
 from ppl.posterior.variables import Variable
 
@@ -77,6 +78,7 @@ class Design:
     def of(cls, source: Source, data: Mapping[str, Any], base: int) -> Design:
         """Raises ModelError where a statement cannot be drawn from its prior, InferenceError without an outcome."""
         model, arrays = source.bind(data, base, absent=True, afresh=True)
+        require_whole(model, "calibrate")
         problems = [problem for statement in model.statements if (problem := _undrawable(statement))]
         if problems:
             raise ModelError(problems)

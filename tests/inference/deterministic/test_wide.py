@@ -88,19 +88,61 @@ def test_wide_linear_response_is_the_dense_one(groups, monkeypatch):
     np.testing.assert_allclose(
         np.sqrt(response.variances(np.eye(target.dim))), np.sqrt(np.diag(dense.covariance)), rtol=0.1
     )
+    assert (response.draw(rng, 10) is not None) == bool(groups)
+
+
+def test_draws_by_the_root_of_a_sparse_hessian_have_the_covariance_of_linear_response():
+    """Sds are exact; covariances have a Monte Carlo error of 1 / sqrt(10,000) of two sds: five of them."""
+    target = _target(GROUPS, _groups(20, 4))
+    rng = np.random.default_rng(0)
+    begin = fit_independent(target, np.zeros(target.dim), rng)
+    response = wide.fit_wide(target, begin.mean, begin.sd, rng)
+    rows = response.draw(rng, 20_000)
+    exact = response.responses(np.eye(target.dim))
+    sd = np.sqrt(np.diag(exact))
+    assert np.abs(exact / np.outer(sd, sd) - np.eye(target.dim)).max() > 0.3
+    np.testing.assert_allclose(rows.mean(axis=0), response.mean, atol=1e-9)
+    np.testing.assert_allclose(rows.std(axis=0), sd, rtol=1e-9)
+    np.testing.assert_allclose(np.cov(rows.T) / np.outer(sd, sd), exact / np.outer(sd, sd), atol=0.05)
+
+
+PREDICTED = (
+    GROUPS
+    + """
+predict {
+  new ~ normal(mu, 0.01)
+  total ~ normal(sum(alpha) / K, 0.01)
+}
+"""
+)
+
+
+@pytest.mark.filterwarnings("ignore::ppl.UncertainFitWarning")
+def test_without_a_sparse_factor_predictions_are_mean_fields_own_and_a_note_says_so(monkeypatch):
+    monkeypatch.setattr(families, "DENSE_LIMIT", 10)
+    monkeypatch.setattr(wide, "MOST_GROUPS", 0)
+    found = ppl.parse(PREDICTED).fit(_groups(12, 4), guide="mean_field")
+    assert found.corrected is None
+    assert found.run.corrections
+    assert any("predictions are mean field's own" in note for note in found.run.notes)
 
 
 def test_wide_mean_field_through_the_front_door(monkeypatch):
-    """Two quantities with all their neighbours: the sds of linear response are those of the full posterior."""
+    """Sds of linear response are those of the full posterior; what is drawn from the latents has them too."""
     monkeypatch.setattr(families, "DENSE_LIMIT", 10)
-    program, data = ppl.parse(GROUPS), _groups(60, 2)
+    program, data = ppl.parse(PREDICTED), _groups(60, 2)
     found = program.fit(data, guide="mean_field")
     exact = program.fit(data)
     corrected = {each.name: each for each in found.run.corrections}
-    assert len(corrected) == 62
+    assert len(corrected) == 64
     assert corrected["mu"].corrected == pytest.approx(exact.sd("mu"), rel=0.05)
     assert corrected["mu"].raw < 0.9 * corrected["mu"].corrected
     assert corrected["mu"].neighbour
+    assert corrected["new"].neighbour == "mu"
+    for name in ("new", "total"):
+        assert found.sd(name) < 0.8 * exact.sd(name)
+        assert found.corrected.sd(name) == pytest.approx(exact.sd(name), rel=0.05)
+        assert found.predictive(data).sd(name) == pytest.approx(exact.sd(name), rel=0.05)
     assert found.mean("mu") == pytest.approx(exact.mean("mu"), abs=0.2 * float(exact.sd("mu")))
 
 

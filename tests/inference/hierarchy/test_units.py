@@ -11,7 +11,7 @@ from ppl.backends import get_backend
 from ppl.compiler.hierarchy import HYPER_BLOCK
 from ppl.inference.choose import choose_guide
 from ppl.inference.hierarchy.conditional import ConditionalTarget
-from ppl.inference.hierarchy.units import UnitsTarget
+from ppl.inference.hierarchy.units import TermsApart, UnitsTarget
 from ppl.inference.hierarchy.unitwise import start_of
 from ppl.inference.target import Target
 
@@ -110,3 +110,70 @@ def test_a_test_of_sixty_persons() -> None:
     np.testing.assert_allclose((rows.mean(axis=0) - mean) / sd, 0.0, atol=0.12)
     np.testing.assert_allclose(rows.std(axis=0) / sd, 1.0, rtol=0.1)
     assert fit.log_evidence == pytest.approx(special.logsumexp(logs) - np.log(len(logs)), abs=0.1)
+
+
+COUNTED = """
+data N: int
+data k: int(lower=0)[N]
+data g: index(60)[N]
+mu ~ normal(0, 2)
+tau ~ half_normal(1)
+a[j in 60] ~ normal(mu, tau)
+plate n in N { k[n] ~ poisson(log_rate = a[g[n]]) }
+"""
+
+
+def test_terms_of_collapsed_rows_are_those_of_their_groups():
+    """From arrays, and where rows are read as they come: a term for each group, not for each row."""
+    rng = np.random.default_rng(4)
+    group = rng.permutation(np.arange(600) % 60)
+    data = {"k": rng.poisson(2.0, 600), "g": group}
+    found = []
+    for given in (data, ppl.open_data(data)):
+        units, target, shared = units_of(COUNTED, **given)
+        assert units is not None
+        apart = TermsApart(target.guide.plan, ppl.parse(COUNTED).bind(given).data, target.guide)
+        rows = 0.3 * rng.standard_normal((5, target.dim))
+        assert apart.terms(rows).shape[1] < 150
+        np.testing.assert_allclose(apart.terms(rows).sum(axis=1), target.log_density(rows), rtol=1e-12)
+        found.append(units.log_density(np.array([[0.3] * len(shared)])))
+    np.testing.assert_allclose(*found, rtol=1e-9)
+
+
+POWERS = """
+data J, T: int
+data y: bool[J, T]
+mu ~ normal(0, 2)
+s ~ half_normal(2)
+plate j in J {
+  a[j] ~ normal(mu, s)
+  plate t in T {
+    y[j, t] ~ bernoulli(inv_logit(a[j])^(t + 1))
+  }
+}
+"""
+
+
+def test_few_skewed_units_are_taken_one_by_one_where_all_together_are_worth_little():
+    """Beside quadrature over `mu`, `log s` and each unit."""
+    rng, power = np.random.default_rng(2), np.arange(10) + 1
+    chances = special.expit(rng.normal(1, 2, 30))[:, None] ** power
+    y = (rng.random((30, 10)) < chances).astype(int)
+    fit = ppl.parse(POWERS).fit({"y": y}, guide="conditional")
+    assert fit.run.rungs[0].method == "conditional, unit by unit"
+    assert fit.verdict.level == "trusted"
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    mu, log_s = np.meshgrid(np.linspace(-3, 5, 65), np.linspace(-1.5, 2.2, 65), indexing="ij")
+    a = mu[..., None] + np.exp(log_s)[..., None] * nodes
+    hit = special.log_expit(a)[..., None] * power
+    miss = np.log(-np.expm1(np.minimum(hit, -1e-12)))
+    terms = np.einsum("klnt,jt->klnj", hit, y) + np.einsum("klnt,jt->klnj", miss, 1 - y)
+    units = special.logsumexp(terms, b=weights[:, None] / weights.sum(), axis=2).sum(axis=-1)
+    height = units + stats.norm(0, 2).logpdf(mu) + stats.halfnorm(0, 2).logpdf(np.exp(log_s)) + log_s
+    share = np.exp(height - height.max())
+    share /= share.sum()
+    for name, values in (("mu", mu), ("s", np.exp(log_s))):
+        mean = np.sum(share * values)
+        sd = np.sqrt(np.sum(share * (values - mean) ** 2))
+        assert fit.mean(name) == pytest.approx(mean, abs=0.1 * sd)
+        assert fit.sd(name) == pytest.approx(sd, rel=0.1)

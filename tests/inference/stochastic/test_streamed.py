@@ -172,7 +172,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path, monkeypatch):
     program, data = ppl.parse(text), ppl.open_data(tmp_path / "x.npy")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ppl.UncertainFitWarning)
-        program.fit(ppl.open_data({"x": np.zeros((2000, 4))}), steps=20, window=10, draws=50, progress=False)
+        program.fit(ppl.open_data({"x": RNG.normal(size=(2000, 4))}), steps=20, window=10, draws=50, progress=False)
         tracemalloc.start()
         program.fit(data, steps=20, window=10, draws=50, progress=False)
     peak = tracemalloc.get_traced_memory()[1]
@@ -185,13 +185,14 @@ TROUBLE = [
     (TEXT.replace("(50)", "(500)"), DATA, "note the plate `@minibatch"),
     (TEXT.replace("c[g[n]]", "c[g[n]] + mean(g)"), DATA, "`g` is read row by row, and here all of it is"),
     (TEXT.replace("X[n] @ b", "X[0] @ b"), DATA, "`X` is read row by row, and here all of it is"),
+    (TEXT.replace("X[n] @ b", "sum([X[i, 0] for i in N])"), DATA, "`X` is read row by row, and here all of it is"),
 ]
 
 
-@pytest.mark.parametrize(("text", "data", "said"), TROUBLE, ids=["no note", "all in a step", "whole", "one row"])
+@pytest.mark.parametrize(("text", "data", "said"), TROUBLE, ids=["no note", "all of it", "whole", "one row", "a sum"])
 def test_rows_that_cannot_be_read_one_by_one_are_refused(text, data, said):
     with pytest.raises(ModelError, match=said.replace("(", r"\(")) as caught:
-        ppl.parse(text).bind(ppl.open_data(data))
+        ppl.parse(text).bind(ppl.open_data(data)).plan()
     assert caught.value.diagnostics[0].code == "E409"
     assert caught.value.diagnostics[0].span is not None
 
@@ -233,3 +234,5 @@ def test_what_needs_all_rows_says_so():
         ppl.parse(LOCAL).log_density({"m": 0.0, "z": np.zeros(N)}, data)
     with pytest.raises(ModelError, match="simulate"):
         ppl.parse(LOCAL).simulate(data)
+    with pytest.raises(ModelError, match="calibrate"):
+        ppl.parse(LOCAL).calibrate(data, n=2, progress=False)
