@@ -47,7 +47,7 @@ class Guide:
     """The approximating family of one plan. Its parameters are one flat vector, laid out by `parameters`."""
 
     plan: Plan
-    gaussian: VectorGuide
+    vector: VectorGuide
 
     @cached_property
     def layout(self) -> VectorLayout:
@@ -61,7 +61,7 @@ class Guide:
     @cached_property
     def parameters(self) -> VectorLayout:
         """The Gaussian's parameters, then each factor's (`z:logits`), then the learned points, all unconstrained."""
-        shapes: list[tuple[str, tuple[int, ...]]] = [(GAUSSIAN, (self.gaussian.size(self.layout.size),))]
+        shapes: list[tuple[str, tuple[int, ...]]] = [(GAUSSIAN, (self.vector.size(self.layout.size),))]
         for name, factor in self.factors.items():
             shapes += [(entry(name, learned), shape) for learned, shape in factor.parameter_shapes.items()]
         shapes += [(param.name, _point_shape(param)) for param in self.plan.model.params]
@@ -91,21 +91,21 @@ class Guide:
     @cached_property
     def closed(self) -> dict[str, ClosedPrior]:
         """The sites whose expected log prior has a closed form under this guide."""
-        if not isinstance(self.gaussian, GaussianGuide):
+        if not isinstance(self.vector, GaussianGuide):
             return {}
-        return closed_priors(self.plan, self.gaussian.independent)
+        return closed_priors(self.plan, self.vector.independent)
 
     @cached_property
     def covariance(self) -> Covariance | None:
         """How the Gaussian gives its covariance; None where it has no form that sums over."""
         size = self.layout.size
-        if not isinstance(self.gaussian, GaussianGuide) or not size:
+        if not isinstance(self.vector, GaussianGuide) or not size:
             return None
-        variance, columns = self.gaussian.spread(np, self.gaussian.initial(np.zeros(size), np.ones(size)))
+        variance, columns = self.vector.spread(np, self.vector.initial(np.zeros(size), np.ones(size)))
         count = 0 if columns is None else len(columns)
         if (variance is None and columns is None) or count > MOST_COLUMNS:
             return None
-        return Covariance(variance is not None, count, self.gaussian.independent)
+        return Covariance(variance is not None, count, self.vector.independent)
 
     @cached_property
     def predicted(self) -> dict[str, Predicted]:
@@ -130,7 +130,7 @@ class Guide:
     ) -> Noise:
         """Fresh noise; of factors without a noise form, draws at the parameters `own` (see `factor_parameters`)."""
         drawn = {name: factor.noise(rng, own.get(name, {}), draws) for name, factor in self.factors.items()}
-        normal = rng.standard_normal((draws, self.gaussian.noise_size(self.layout.size)))
+        normal = rng.standard_normal((draws, self.vector.noise_size(self.layout.size)))
         return Noise(normal, drawn, batch or {})
 
     @property
@@ -141,7 +141,7 @@ class Guide:
     def __str__(self) -> str:
         size, lines = self.layout.size, list[str]()
         if size:
-            lines = [f"{self.gaussian} over {size} unconstrained number{'s' * (size != 1)}", *self._layout_table()]
+            lines = [f"{self.vector} over {size} unconstrained number{'s' * (size != 1)}", *self._layout_table()]
         lines += [f"{factor} ({factor.estimator})" for factor in self.factors.values()]
         if self.closed:
             lines.append(f"under adam, expected log priors in closed form: {', '.join(self.closed)}")

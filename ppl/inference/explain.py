@@ -68,7 +68,7 @@ def _by_expectations(derived: Guide) -> list[str]:
     """Of mean field how its deterministic fit has the ELBO."""
     plan = derived.plan
     stepped = plan.factored or plan.model.params or plan.batches
-    if stepped or not isinstance(derived.gaussian, MeanField) or not 0 < derived.layout.size <= DENSE_LIMIT:
+    if stepped or not isinstance(derived.vector, MeanField) or not 0 < derived.layout.size <= DENSE_LIMIT:
         return []
     return [f"without method='stochastic': {Expectations.of(derived)}"]
 

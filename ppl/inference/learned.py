@@ -9,6 +9,7 @@ import numpy as np
 
 from ppl.compiler.parameterise import adaptable
 from ppl.inference.chains.hamiltonian import BLOCK, STAGES, STARTS, TOGETHER, Chains, run_chains
+from ppl.inference.clock import OVERTIME
 from ppl.inference.deterministic.fixed_draws import Whitening
 from ppl.inference.deterministic.parameterisation import learn_degrees
 from ppl.inference.hierarchy.chains import run_conditional_chains, sweeps_within
@@ -111,7 +112,8 @@ def hamiltonian(task: Task) -> Outcome | None:
     if task.previous and (sum(STAGES) + BLOCK) * batch > task.seconds - basis.spent:
         task.clock.lacks("chains")
         return None
-    budget = max(FEWEST_BATCHES, int((task.seconds - basis.spent) / batch))
+    # chains that have begun go on while they do not agree: what is estimated is more than most machines take
+    budget = max(FEWEST_BATCHES, int((OVERTIME * task.seconds - basis.spent) / batch))
     chains = run_chains(
         target.log_density, target.gradient, basis.rows, basis.whitening, rng, budget, ENOUGH, task.clock
     )

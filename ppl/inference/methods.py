@@ -186,7 +186,7 @@ def uncorrected(
     words = (said,) if said else ()
     return Outcome(
         method="deterministic",
-        parameters=task.guide.parameters.pack({GAUSSIAN: task.guide.gaussian.initial(response.mean, response.raw_sd)}),
+        parameters=task.guide.parameters.pack({GAUSSIAN: task.guide.vector.initial(response.mean, response.raw_sd)}),
         values=target.values(sample.rows),
         log_weights=None,
         ratios=sample.log_ratios,
@@ -304,4 +304,4 @@ def moment_matched(rows: np.ndarray, weights: np.ndarray | None = None) -> Propo
 
 def gaussian_parameters(guide: Guide, proposal: Proposal) -> np.ndarray:
     """The guide's parameters nearest to a proposal."""
-    return guide.parameters.pack({GAUSSIAN: guide.gaussian.near(proposal.mean, proposal.factor)})
+    return guide.parameters.pack({GAUSSIAN: guide.vector.near(proposal.mean, proposal.factor)})

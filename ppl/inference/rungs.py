@@ -41,7 +41,7 @@ def mixture(task: Task) -> Outcome | None:
     task.bar.say("components")
     rng = np.random.default_rng(task.seed)
     guide = _guide(task, before, "mixture", components=max(COMPONENTS, 2 * len(before.modes)))
-    family = guide.gaussian
+    family = guide.vector
     assert isinstance(family, GaussianMixture)
     target = Target(guide.plan, task.data, guide, task.backend, task.clock)
     first = arranged(_candidates(before, family.components, rng), family.components, rng)

@@ -99,7 +99,7 @@ def initial_parameters(
 ) -> np.ndarray:
     """Starting guide parameters: a tenth of a unit around zero, factors at their priors' moments."""
     dim = guide.layout.size
-    starts: dict[str, Any] = {GAUSSIAN: guide.gaussian.initial(np.zeros(dim), np.full(dim, 0.1))}
+    starts: dict[str, Any] = {GAUSSIAN: guide.vector.initial(np.zeros(dim), np.full(dim, 0.1))}
     starts |= initial_points(guide.plan)
     needed = [name for name, factor in guide.factors.items() if not (factor.coordinate or factor.encoded)]
     if guide.factors:

@@ -330,6 +330,6 @@ def _explainer(result: InferenceResult) -> Callable[[bool], str]:
     def explained(code: bool) -> str:
         from ppl.inference.explain import explain
 
-        return explain(result.plan, result.guide.gaussian.name, code, result)
+        return explain(result.plan, result.guide.vector.name, code, result)
 
     return explained

@@ -69,7 +69,7 @@ class Run:
     @classmethod
     def of(cls, result: InferenceResult) -> Run:
         return cls(
-            method=result.method, guide=result.guide.gaussian.name, elbo=float(result.elbo),
+            method=result.method, guide=result.guide.vector.name, elbo=float(result.elbo),
             elbo_mcse=float(result.elbo_mcse),
             log_evidence=None if result.log_evidence is None else float(result.log_evidence),
             history=np.asarray(result.history, float), steps=int(result.steps), seconds=float(result.seconds),

@@ -139,11 +139,11 @@ class Executor:
         terms = self._expectations.rest(guide, values) if predicted else self.density(values)
         block, scored = self._scored(guide, block, vector)
         if held:
-            log_q = guide.gaussian.log_density(xp, xp.stop_gradient(block), vector)
+            log_q = guide.vector.log_density(xp, xp.stop_gradient(block), vector)
         elif path is not None:
-            log_q = guide.gaussian.log_density(xp, block, vector)
+            log_q = guide.vector.log_density(xp, block, vector)
         else:
-            log_q = guide.gaussian.log_density_at_noise(xp, block, noise.normal)
+            log_q = guide.vector.log_density_at_noise(xp, block, noise.normal)
         records = {
             name: Record(
                 log_p=terms.get(name),
@@ -158,16 +158,16 @@ class Executor:
             records |= self._expectations.priors(guide, block, own, values, records)
         if predicted:
             records |= self._expectations.likelihoods(guide, block, values)
-        return Trace(records, log_q, guide.gaussian.entropy(xp, block), noise.draws, scored)
+        return Trace(records, log_q, guide.vector.entropy(xp, block), noise.draws, scored)
 
     def _scored(self, guide: Guide, block: Array, vector: Array) -> tuple[Array, Array]:
         """The block's parameters with those held that draws do not move with, and its log density as theirs alone."""
-        xp, count = self.xp, guide.gaussian.scored
+        xp, count = self.xp, guide.vector.scored
         if not count:
             return block, None
         still, moving = block[:count], block[count:]
         own = xp.concatenate([still, xp.stop_gradient(moving)])
-        scored = guide.gaussian.log_density(xp, own, xp.stop_gradient(vector))
+        scored = guide.vector.log_density(xp, own, xp.stop_gradient(vector))
         return xp.concatenate([xp.stop_gradient(still), moving]), scored
 
     def _program(self, key: str, make: Callable[[], ArrayProgram]) -> tuple[Any, Any]:
@@ -188,7 +188,7 @@ class Executor:
         parts = guide.parameters.unpack(xp, parameters)
         points = {**self.points(parts), **noise.batch}
         own = self.factor_parameters(guide, parts, noise.batch)
-        vector = self._along(path, guide.gaussian.transform(xp, parts[GAUSSIAN], noise.normal))
+        vector = self._along(path, guide.vector.transform(xp, parts[GAUSSIAN], noise.normal))
         drawn = {
             name: self._along(path, factor.value(xp, own[name], noise.factors[name]))
             for name, factor in guide.factors.items()

@@ -51,8 +51,8 @@ class Expectations:
     ) -> dict[str, Record]:
         """The records of sites whose expected log prior is closed, with that in place of the log prior of each draw."""
         xp = self._xp
-        assert isinstance(guide.gaussian, GaussianGuide)
-        mean, variance = (guide.layout.unpack(xp, part) for part in guide.gaussian.marginals(xp, block))
+        assert isinstance(guide.vector, GaussianGuide)
+        mean, variance = (guide.layout.unpack(xp, part) for part in guide.vector.marginals(xp, block))
         moments: dict[str, tuple[Array, ...]] = {}
         entropies: dict[str, Array] = {}
         for name, closed in guide.closed.items():
@@ -81,9 +81,9 @@ class Expectations:
     def likelihoods(self, guide: Guide, block: Array, values: Mapping[str, Array]) -> dict[str, Record]:
         """The records of observed sites with their expectation over the coordinates that their predictor reads."""
         xp = self._xp
-        assert isinstance(guide.gaussian, GaussianGuide)
-        variance, columns = guide.gaussian.spread(xp, block)
-        parts = {MEAN: guide.gaussian.marginals(xp, block)[0], VARIANCE: variance, COLUMN: columns}
+        assert isinstance(guide.vector, GaussianGuide)
+        variance, columns = guide.vector.spread(xp, block)
+        parts = {MEAN: guide.vector.marginals(xp, block)[0], VARIANCE: variance, COLUMN: columns}
         moments = {kind: guide.layout.unpack(xp, part) for kind, part in parts.items() if part is not None}
         run, constants = self._likelihood_program(guide)
         terms = run(values, moments, constants)

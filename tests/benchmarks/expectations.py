@@ -164,7 +164,7 @@ def gradients(bound: Any, family: str, b: np.ndarray) -> tuple[float, np.ndarray
     executor = Executor(guide.plan, bound.data, backend.xp)
     objective = StochasticObjective(executor, guide, backend, OBJECTIVES["elbo"].make())
     sd = np.full(len(b), 2.0 / np.sqrt(bound.data["N"]))
-    parameters = guide.parameters.pack({GAUSSIAN: guide.gaussian.initial(b, sd)})
+    parameters = guide.parameters.pack({GAUSSIAN: guide.vector.initial(b, sd)})
     rng, times, found = np.random.default_rng(0), [], []
     for _ in range(REPEATS):
         noise = objective.noise(rng, parameters, DRAWS)

@@ -43,7 +43,7 @@ def ours(case: Case, backend_name: str, draws: int, steps: int) -> Run:
     adam = OPTIMISERS["adam"]
     descent = Descent(objective, guide, np.random.default_rng(0), draws, adam.step(1e4))
     size = guide.layout.size
-    state = adam.start(guide.parameters.pack({GAUSSIAN: guide.gaussian.initial(np.zeros(size), np.full(size, 0.1))}))
+    state = adam.start(guide.parameters.pack({GAUSSIAN: guide.vector.initial(np.zeros(size), np.full(size, 0.1))}))
 
     def run() -> float:
         nonlocal state

@@ -56,11 +56,11 @@ def somewhere(guide, spread=0.4, seed=1):
     rng = np.random.default_rng(seed)
     size = guide.layout.size
     shape = np.linalg.cholesky(np.cov(rng.standard_normal((size, 3 * size))) + 0.1 * np.eye(size))
-    return guide.parameters.pack({GAUSSIAN: guide.gaussian.near(0.3 * rng.standard_normal(size), spread * shape)})
+    return guide.parameters.pack({GAUSSIAN: guide.vector.near(0.3 * rng.standard_normal(size), spread * shape)})
 
 
 def paired_noise(guide, draws, seed=2):
-    half = np.random.default_rng(seed).standard_normal((draws // 2, guide.gaussian.noise_size(guide.layout.size)))
+    half = np.random.default_rng(seed).standard_normal((draws // 2, guide.vector.noise_size(guide.layout.size)))
     return Noise(np.concatenate([half, -half]))
 
 
@@ -85,7 +85,7 @@ def test_diagonal_and_columns_make_the_covariance(guide, note):
     if note and guide != "mean_field":
         return
     text = f"{note}p ~ normal(0, 1)\nq ~ normal(0, 1)\n{note}r ~ normal(0, 1)\nfactor f = -p * q * r\n"
-    family = derive_guide(ppl.parse(text).bind({}).plan(), guide).gaussian
+    family = derive_guide(ppl.parse(text).bind({}).plan(), guide).vector
     parameters = np.random.default_rng(0).normal(size=family.size(3))
     variance, columns = family.spread(np, parameters)
     found = np.diag(np.zeros(3) if variance is None else variance) + (0.0 if columns is None else columns.T @ columns)

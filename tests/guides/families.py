@@ -42,12 +42,12 @@ def somewhere(guide: Guide, seed: int = 0, spread: float = 0.3) -> np.ndarray:
     """Parameters of the family, near a correlated Gaussian and moved from there at random."""
     rng, dim = np.random.default_rng(seed), guide.layout.size
     factor = np.tril(rng.normal(0.0, 0.3, (dim, dim)), -1) + np.diag(rng.uniform(0.5, 1.5, dim))
-    near = guide.gaussian.near(rng.normal(0.0, 0.5, dim), factor)
+    near = guide.vector.near(rng.normal(0.0, 0.5, dim), factor)
     return near + spread * rng.standard_normal(len(near))
 
 
 def normals(guide: Guide, draws: int, seed: int = 1) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal((draws, guide.gaussian.noise_size(guide.layout.size)))
+    return np.random.default_rng(seed).standard_normal((draws, guide.vector.noise_size(guide.layout.size)))
 
 
 def packed(guide: Guide, parameters: np.ndarray) -> np.ndarray:

@@ -29,13 +29,11 @@ every_model = pytest.mark.parametrize("model", MODELS)
 def test_the_density_of_draws_is_that_at_their_noise(model, family):
     guide = guide_of(model, family)
     parameters, noise = somewhere(guide), normals(guide, 50)
-    draws = guide.gaussian.transform(NUMPY, parameters, noise)
-    there = guide.gaussian.log_density(NUMPY, parameters, draws)
+    draws = guide.vector.transform(NUMPY, parameters, noise)
+    there = guide.vector.log_density(NUMPY, parameters, draws)
     assert draws.shape == (50, guide.layout.size)
     assert there.shape == (50,)
-    np.testing.assert_allclose(
-        guide.gaussian.log_density_at_noise(NUMPY, parameters, noise), there, rtol=1e-9, atol=1e-9
-    )
+    np.testing.assert_allclose(guide.vector.log_density_at_noise(NUMPY, parameters, noise), there, rtol=1e-9, atol=1e-9)
 
 
 @every_family
@@ -44,9 +42,9 @@ def test_the_number_of_parameters_and_where_they_begin(model, family):
     guide = guide_of(model, family)
     dim = guide.layout.size
     mean, sd = np.linspace(-1.0, 1.0, dim), np.linspace(0.5, 2.0, dim)
-    initial = guide.gaussian.initial(mean, sd)
-    assert initial.shape == (guide.gaussian.size(dim),) == somewhere(guide).shape
-    draws = guide.gaussian.transform(NUMPY, initial, normals(guide, 20_000))
+    initial = guide.vector.initial(mean, sd)
+    assert initial.shape == (guide.vector.size(dim),) == somewhere(guide).shape
+    draws = guide.vector.transform(NUMPY, initial, normals(guide, 20_000))
     assert np.all(np.abs(draws.mean(axis=0) - mean) < 0.3 * sd)
     assert np.all(np.abs(np.log(draws.std(axis=0) / sd)) < 0.7)
 
@@ -58,7 +56,7 @@ def test_the_density_integrates_to_one(model, family):
     parameters = somewhere(guide, spread=0.15)
     axis, step = np.linspace(-30.0, 30.0, 1201, retstep=True)
     grid = axis[:, None] if model == "one" else np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-    density = np.exp(guide.gaussian.log_density(NUMPY, parameters, grid))
+    density = np.exp(guide.vector.log_density(NUMPY, parameters, grid))
     assert density.sum() * step ** grid.shape[1] == pytest.approx(1.0, abs=1e-4)
 
 
@@ -70,8 +68,8 @@ def test_draws_have_the_density(model, family):
     parameters = somewhere(guide, spread=0.15)
     axis = np.linspace(-14.0, 14.0, 701)
     grid = axis[:, None] if model == "one" else np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-    weights = np.exp(guide.gaussian.log_density(NUMPY, parameters, grid))
-    draws = guide.gaussian.transform(NUMPY, parameters, normals(guide, 40_000))
+    weights = np.exp(guide.vector.log_density(NUMPY, parameters, grid))
+    draws = guide.vector.transform(NUMPY, parameters, normals(guide, 40_000))
     for statistic in (np.array, np.square, np.sin):
         exact = weights @ statistic(grid) / weights.sum()
         found = statistic(draws)
@@ -83,10 +81,10 @@ def test_draws_have_the_density(model, family):
 def test_entropies_are_minus_the_mean_log_density(model, family):
     guide = guide_of(model, family)
     parameters, noise = somewhere(guide), normals(guide, 40_000)
-    entropy = guide.gaussian.entropy(NUMPY, parameters)
-    sampled = -guide.gaussian.log_density_at_noise(NUMPY, parameters, noise)
+    entropy = guide.vector.entropy(NUMPY, parameters)
+    sampled = -guide.vector.log_density_at_noise(NUMPY, parameters, noise)
     if entropy is None:
-        assert not isinstance(guide.gaussian, GaussianGuide)
+        assert not isinstance(guide.vector, GaussianGuide)
         assert np.isfinite(sampled.mean())
         return
     assert abs(sampled.mean() - entropy) < 5.0 * sampled.std() / 200.0
@@ -97,13 +95,13 @@ def test_entropies_are_minus_the_mean_log_density(model, family):
 def test_moments_are_those_of_the_draws(model, family):
     guide = guide_of(model, family)
     parameters = somewhere(guide)
-    mean, covariance = guide.gaussian.moments(parameters)
-    draws = guide.gaussian.transform(NUMPY, parameters, normals(guide, 100_000))
+    mean, covariance = guide.vector.moments(parameters)
+    draws = guide.vector.transform(NUMPY, parameters, normals(guide, 100_000))
     scale = np.sqrt(np.diag(covariance))
     np.testing.assert_allclose((draws.mean(axis=0) - mean) / scale, 0.0, atol=5.0 / np.sqrt(1e5))
     found = np.atleast_2d(np.cov(draws.T)) / np.outer(scale, scale)
     np.testing.assert_allclose(found, covariance / np.outer(scale, scale), atol=5.0 * np.sqrt(2.0 / 1e5))
-    means, variances = guide.gaussian.marginals(NUMPY, parameters)
+    means, variances = guide.vector.marginals(NUMPY, parameters)
     np.testing.assert_allclose(means, mean)
     np.testing.assert_allclose(variances, np.diag(covariance), rtol=1e-9)
 
@@ -112,8 +110,8 @@ def test_moments_are_those_of_the_draws(model, family):
 @every_model
 def test_the_nearest_gaussian_to_one_of_the_family_is_that(model, family):
     guide = guide_of(model, family)
-    mean, covariance = guide.gaussian.moments(somewhere(guide))
-    found = guide.gaussian.moments(guide.gaussian.near(mean, np.linalg.cholesky(covariance)))
+    mean, covariance = guide.vector.moments(somewhere(guide))
+    found = guide.vector.moments(guide.vector.near(mean, np.linalg.cholesky(covariance)))
     np.testing.assert_allclose(found[0], mean, atol=1e-9)
     np.testing.assert_allclose(np.diag(found[1]), np.diag(covariance), rtol=0.02)
     if family != "low_rank":  # factor analysis comes near only
@@ -124,28 +122,28 @@ def test_the_nearest_gaussian_to_one_of_the_family_is_that(model, family):
 @pytest.mark.parametrize("what", ["transform", "log_density", "log_density_at_noise", "entropy", "marginals"])
 def test_gradients_are_finite_differences(family, what):
     guide = guide_of("chain", family)
-    if what == "entropy" and not isinstance(guide.gaussian, GaussianGuide):
-        assert guide.gaussian.entropy(NUMPY, somewhere(guide)) is None
+    if what == "entropy" and not isinstance(guide.vector, GaussianGuide):
+        assert guide.vector.entropy(NUMPY, somewhere(guide)) is None
         return
-    if what == "marginals" and not isinstance(guide.gaussian, GaussianGuide):
+    if what == "marginals" and not isinstance(guide.vector, GaussianGuide):
         assert guide.closed == {}
         return
     parameters, noise = somewhere(guide), normals(guide, 6)
-    draws = guide.gaussian.transform(NUMPY, parameters, noise)
+    draws = guide.vector.transform(NUMPY, parameters, noise)
     weights = np.random.default_rng(2).standard_normal((6, guide.layout.size))
-    if guide.gaussian.scored and what != "log_density":
+    if guide.vector.scored and what != "log_density":
         pytest.skip("draws jump from one component to another; their gradients are tested by what they estimate")
 
     def function(xp, flat):
         if what == "transform":
-            return xp.sum(weights * guide.gaussian.transform(xp, flat, noise))
+            return xp.sum(weights * guide.vector.transform(xp, flat, noise))
         if what == "log_density":
-            return xp.sum(weights[:, 0] * guide.gaussian.log_density(xp, flat, draws))
+            return xp.sum(weights[:, 0] * guide.vector.log_density(xp, flat, draws))
         if what == "log_density_at_noise":
-            return xp.sum(weights[:, 0] * guide.gaussian.log_density_at_noise(xp, flat, noise))
+            return xp.sum(weights[:, 0] * guide.vector.log_density_at_noise(xp, flat, noise))
         if what == "entropy":
-            return guide.gaussian.entropy(xp, flat)
-        mean, variance = guide.gaussian.marginals(xp, flat)
+            return guide.vector.entropy(xp, flat)
+        mean, variance = guide.vector.marginals(xp, flat)
         return xp.sum(weights[0] * mean) + xp.sum(weights[1] * variance)
 
     backend = get_backend()
@@ -162,7 +160,7 @@ AXIS, STEP = np.linspace(-25.0, 30.0, 551, retstep=True)
 
 def _bound(guide, objective, parameters, log_joint):
     """The objective of one draw, or of two for bounds of several draws, by sums over a grid."""
-    log_q = guide.gaussian.log_density(NUMPY, parameters, AXIS[:, None])
+    log_q = guide.vector.log_density(NUMPY, parameters, AXIS[:, None])
     q, log_w = np.exp(log_q) * STEP, log_joint - log_q
     if objective in ("elbo", "sampled_elbo", "stl"):
         return float(q @ np.where(q > 0, log_w, 0.0))
@@ -202,10 +200,10 @@ def test_forward_kl_moves_towards_the_posterior(family):
     bound = ppl.parse("x ~ normal(0.3, 1)").bind({})
     plan, backend = bound.plan(), get_backend()
     guide = ppl.parse("x ~ normal(0.3, 1)").guide({}, family)
-    parameters = guide.gaussian.initial(np.zeros(1), np.full(1, 1.5))
+    parameters = guide.vector.initial(np.zeros(1), np.full(1, 1.5))
     posterior = np.exp(-0.5 * (AXIS - 0.3) ** 2) / np.sqrt(2.0 * np.pi) * STEP
     steps = 1e-4 * np.eye(len(parameters))
-    densities = [[guide.gaussian.log_density(NUMPY, parameters + s * h, AXIS[:, None]) for s in (1, -1)] for h in steps]
+    densities = [[guide.vector.log_density(NUMPY, parameters + s * h, AXIS[:, None]) for s in (1, -1)] for h in steps]
     exact = [posterior @ (up - down) / 2e-4 for up, down in densities]
     executor = Executor(plan, bound.data, backend.xp)
     stochastic = StochasticObjective(executor, guide, backend, OBJECTIVES["forward_kl"].make())

@@ -176,4 +176,4 @@ def test_the_structured_guide_grows_with_the_groups(groups):
     guide = ppl.parse(text).guide({**data, "g": np.arange(12) % groups}, "structured")
     dim = guide.layout.size
     assert dim == 2 * groups + 4
-    assert guide.gaussian.size(dim) < 13 * groups + 30
+    assert guide.vector.size(dim) < 13 * groups + 30

@@ -37,7 +37,7 @@ def fitted(source, data, guide, method="auto", **options):
 def test_a_mixture_finds_both_modes_with_their_weights():
     """The prior weighs both modes alike, so their weights are 0.7 and 0.3."""
     result = fitted(TWO, {}, "mixture")
-    family = result.guide.gaussian
+    family = result.guide.vector
     shares = np.sort(family.weights(result.guide.parameters.unpack(np, result.parameters)[GAUSSIAN]))
     assert shares == pytest.approx([0.3, 0.7], rel=0.05)
     assert result.verdict.level == "trusted"
@@ -54,11 +54,11 @@ def test_a_mixture_by_adam_moves_its_weights():
     guide = derive_guide(plan, "mixture")
     objective = StochasticObjective(Executor(plan, bound.data, backend.xp), guide, backend, OBJECTIVES["stl"].make())
     means, factors = np.array([[2.0, 0.0], [-2.0, 0.0]]), [np.eye(2)] * 2
-    start = guide.parameters.pack({GAUSSIAN: guide.gaussian.pack(np.array([0.5, 0.5]), means, factors)})
+    start = guide.parameters.pack({GAUSSIAN: guide.vector.pack(np.array([0.5, 0.5]), means, factors)})
     options = StochasticOptions(steps=3000, gradient_draws=20, rate=0.05)
     with Progress(False) as bar:
         found = minimise(objective, guide, start, np.random.default_rng(0), options, bar)
-    shares = guide.gaussian.weights(guide.parameters.unpack(np, found.parameters)[GAUSSIAN])
+    shares = guide.vector.weights(guide.parameters.unpack(np, found.parameters)[GAUSSIAN])
     assert shares == pytest.approx([0.7, 0.3], abs=0.02)
     assert found.history[-500:].mean() == pytest.approx(fitted(TWO, {}, "mixture").log_evidence, abs=0.02)
 
@@ -85,7 +85,7 @@ def test_a_flow_follows_a_curved_posterior_where_a_gaussian_does_not():
 def test_laplace_stands_at_the_mode_with_its_curvature():
     """A gamma posterior in its logarithm: mode log(shape / rate), curvature shape."""
     result = fitted("x ~ gamma(6, 2)", {}, "laplace")
-    mean, covariance = result.guide.gaussian.moments(result.guide.parameters.unpack(np, result.parameters)[GAUSSIAN])
+    mean, covariance = result.guide.vector.moments(result.guide.parameters.unpack(np, result.parameters)[GAUSSIAN])
     assert mean == pytest.approx(np.log(3.0), abs=1e-4)
     assert covariance == pytest.approx(1.0 / 6.0, rel=1e-3)
     assert np.exp(result.log_weights) @ result.values["x"] == pytest.approx(3.0, rel=0.02)
@@ -144,7 +144,7 @@ def test_many_unknowns_with_one_in_common(guide):
     assert result.converged
     assert result.verdict.level == "trusted"
     assert result.elbo == pytest.approx(evidence, abs=0.05)
-    mean, variance = result.guide.gaussian.marginals(
+    mean, variance = result.guide.vector.marginals(
         NUMPY, result.guide.parameters.unpack(np, result.parameters)[GAUSSIAN]
     )
     exact = 1.0 / (1.0 + count / 10.0)
@@ -166,8 +166,8 @@ plate j in 40 {
 """
     structured, full = fitted(source, data, "structured"), fitted(source, data, "full_rank")
     assert structured.elbo > full.elbo - 0.1
-    size = structured.guide.gaussian.size(structured.guide.layout.size)
-    assert size < full.guide.gaussian.size(full.guide.layout.size) / 4
+    size = structured.guide.vector.size(structured.guide.layout.size)
+    assert size < full.guide.vector.size(full.guide.layout.size) / 4
 
 
 GROUPED = """
@@ -184,12 +184,12 @@ y ~ normal(a[0] + a[1] + b + c, 0.3)
 def test_a_noted_group_has_its_covariance_under_mean_field():
     plan = ppl.parse(GROUPED).bind({"y": 1.0}).plan()
     guide = derive_guide(plan, "mean_field")
-    assert [block.guide.name for block in guide.gaussian.blocks] == ["full_rank", "mean_field"]
+    assert [block.guide.name for block in guide.vector.blocks] == ["full_rank", "mean_field"]
     noted = fitted(GROUPED, {"y": 1.0}, "mean_field")
     plain = fitted(GROUPED.replace('@fullrank("effects")\n', ""), {"y": 1.0}, "mean_field")
     full = fitted(GROUPED, {"y": 1.0}, "full_rank")
     assert plain.elbo + 0.3 < noted.elbo < full.elbo - 0.1
-    _, covariance = guide.gaussian.moments(noted.guide.parameters.unpack(np, noted.parameters)[GAUSSIAN])
+    _, covariance = guide.vector.moments(noted.guide.parameters.unpack(np, noted.parameters)[GAUSSIAN])
     precision = np.eye(4) + 1.0 / 0.09
     np.testing.assert_allclose(covariance[:3, :3], np.linalg.inv(precision[:3, :3]), rtol=0.05, atol=0.01)
     assert not covariance[3, :3].any()
@@ -198,8 +198,8 @@ def test_a_noted_group_has_its_covariance_under_mean_field():
 def test_a_low_rank_note_makes_a_block():
     source = GROUPED.replace('@fullrank("effects")\na[i', "@lowrank(1)\na[i").replace('@fullrank("effects")\n', "")
     guide = ppl.parse(source).guide({"y": 1.0}, "mean_field")
-    assert [(block.guide.name, block.dim) for block in guide.gaussian.blocks] == [("low_rank", 2), ("mean_field", 2)]
-    assert guide.gaussian.blocks[0].guide.rank == 1
+    assert [(block.guide.name, block.dim) for block in guide.vector.blocks] == [("low_rank", 2), ("mean_field", 2)]
+    assert guide.vector.blocks[0].guide.rank == 1
     assert fitted(source, {"y": 1.0}, "mean_field").converged
 
 

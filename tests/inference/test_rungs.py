@@ -73,7 +73,7 @@ def test_a_flow_ends_by_the_clock() -> None:
     assert found is not None
     assert "the time allowed was spent" in found.stopped
     assert found.guide is not None
-    assert found.guide.gaussian.name == "flow"
+    assert found.guide.vector.name == "flow"
 
 
 def test_a_low_rank_gaussian_where_a_dense_one_is_out_of_reach() -> None:

@@ -28,7 +28,7 @@ def test_evidence_is_elbo_plus_divergence(guide, method):
     posterior = regression_posterior(data)
     result = run_fit(bound.plan(), bound.data, guide, method, seed=2)
     parts = result.guide.parameters.unpack(np, result.parameters)
-    divergence = posterior.divergence(*result.guide.gaussian.moments(parts[GAUSSIAN]))
+    divergence = posterior.divergence(*result.guide.vector.moments(parts[GAUSSIAN]))
     # 1e-8: where the guide is exact nothing is random and rounding is all that is left
     tolerance = STANDARD_ERRORS * result.elbo_mcse + 1e-8
     assert result.elbo + divergence == pytest.approx(posterior.log_evidence, abs=tolerance)

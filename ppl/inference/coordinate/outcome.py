@@ -196,7 +196,7 @@ def _parameters(guide: Guide, values: Mapping[str, np.ndarray]) -> np.ndarray:
     rows = guide.layout.pack(coordinates)
     rows = rows[np.all(np.isfinite(rows), axis=1)] if rows.size else rows
     mean, sd = rows.mean(axis=0), np.maximum(rows.std(axis=0), 1e-12)
-    return guide.parameters.pack({GAUSSIAN: guide.gaussian.initial(mean, sd)})
+    return guide.parameters.pack({GAUSSIAN: guide.vector.initial(mean, sd)})
 
 
 def _widening(values: Mapping[str, np.ndarray], log_weights: np.ndarray) -> str:

@@ -40,7 +40,7 @@ def with_response(task: Task, outcome: Outcome, rng: np.random.Generator) -> Out
     target = Target(task.plan, task.data, task.guide, task.backend)
     if ROWS * dim * GRADIENT * target.seconds > SECONDS:
         return outcome
-    family = task.guide.gaussian
+    family = task.guide.vector
     assert isinstance(family, GaussianGuide)
     mean, variance = family.marginals(np, task.guide.parameters.unpack(np, outcome.parameters)[GAUSSIAN])
     response = respond(target, Whitening(mean, np.diag(np.sqrt(variance))), rng)

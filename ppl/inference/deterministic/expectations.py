@@ -119,7 +119,7 @@ class Elbo:
     def _row(self, eta: np.ndarray) -> np.ndarray:
         """The guide's parameters (1, 2 dim)."""
         scale = self.whitening.factor * np.exp(np.minimum(eta[self.dim :], LARGEST_LOG_SD))
-        block = self.guide.gaussian.initial(self.whitening.centre + self.whitening.factor * eta[: self.dim], scale)
+        block = self.guide.vector.initial(self.whitening.centre + self.whitening.factor * eta[: self.dim], scale)
         return self.guide.parameters.pack({GAUSSIAN: block})[None]
 
     def __call__(self, eta: np.ndarray) -> tuple[float, np.ndarray]:

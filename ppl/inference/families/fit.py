@@ -94,7 +94,7 @@ def laplace(task: Task) -> Outcome:
     modes = _modes(task, target, rng)
     best, gaussian = modes[0], modal(modes[0])
     fitted = Fitted(
-        task.guide.gaussian.near(gaussian.mean, gaussian.factor),
+        task.guide.vector.near(gaussian.mean, gaussian.factor),
         "laplace",
         np.array([best.value]),
         best.found,
@@ -109,7 +109,7 @@ def fixed_draws(task: Task) -> Outcome:
     the family has no such draws.
     """
     target, rng = _prepared(task)
-    family, objective = task.guide.gaussian, _objective(task, "elbo")
+    family, objective = task.guide.vector, _objective(task, "elbo")
     if objective.noiseless:
         sets = [np.zeros((2, family.noise_size(target.dim)))]
     else:
@@ -141,7 +141,7 @@ def _objective(task: Task, name: str) -> StochasticObjective:
 
 def _begun(guide: Guide, target: Target, begin: Independent, rng: np.random.Generator) -> np.ndarray:
     """Where the family begins: for a low-rank one with the directions in which mean field is most too narrow."""
-    family = guide.gaussian
+    family = guide.vector
     if not isinstance(family, LowRank):
         return family.initial(begin.mean, begin.sd)
     values, vectors = begin.widest(target, min(family.rank, target.dim - 1), rng)
@@ -200,7 +200,7 @@ def by_adam(task: Task) -> Outcome:
     """From the deterministic Gaussian on by Adam, sticking the landing."""
     target, rng = _prepared(task)
     gaussian = fit_gaussian(target, _starts(task, target, rng), rng, task.bar)
-    family, first = task.guide.gaussian, gaussian.gaussian
+    family, first = task.guide.vector, gaussian.gaussian
     begin = _independent(task, target, rng)
     if not float(np.mean(gaussian.plain.log_ratios)) > begin.elbo:  # a joint mode may be no place to begin
         first = Proposal(begin.mean, np.diag(begin.sd))
@@ -238,7 +238,7 @@ def score_matching(task: Task) -> Outcome:
     begin = _independent(task, target, rng)
     task.bar.say("score matching")
     found = fit_score_matching(target, Proposal(begin.mean, np.diag(begin.sd)), rng, task.clock)
-    parameters = task.guide.gaussian.near(found.gaussian.mean, found.gaussian.factor)
+    parameters = task.guide.vector.near(found.gaussian.mean, found.gaussian.factor)
     stopped = "mean and covariance have settled" if found.converged else f"after {found.steps} steps they still move"
     history = np.array([begin.elbo])
     return _weighed(task, target, Fitted(parameters, "score matching", history, found.converged, stopped), rng)
@@ -282,7 +282,7 @@ def mixture(task: Task) -> Outcome:
 
 def independent(task: Task) -> Outcome:
     """Mean field; with blocks of their own for groups, over fixed draws."""
-    family = task.guide.gaussian
+    family = task.guide.vector
     if isinstance(family, GaussianGuide) and family.independent:
         size = task.guide.layout.size
         dense = size <= DENSE_LIMIT and (size <= LARGE or Expectations.of(task.guide).pays)

@@ -74,7 +74,7 @@ def missed_modes(target: Target, modes: list[Mode], sample: Weighted, rng: np.ra
 
 def fit_mixture(target: Target, candidates: list[Proposal], rng: np.random.Generator, draws: int) -> FittedMixture:
     """A component at each of the first candidates; where there are too few of those, several around them."""
-    family = target.guide.gaussian
+    family = target.guide.vector
     assert isinstance(family, GaussianMixture)
     mixture, sample, history = population(target, arranged(candidates, family.components, rng), rng, draws)
     parts = mixture.components

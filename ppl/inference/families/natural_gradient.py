@@ -60,7 +60,7 @@ def fit_structured(target: Target, begin: Independent, rng: np.random.Generator)
 
 class _Climb:
     def __init__(self, target: Target, rng: np.random.Generator) -> None:
-        family = target.guide.gaussian
+        family = target.guide.vector
         assert isinstance(family, Structured)
         self._target, self._family, self._shape = target, family, family.shape
         self._one, self._other, self._places = self._shape.pair_list()

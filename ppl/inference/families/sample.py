@@ -49,7 +49,7 @@ def family_sample(
     Where a draw stands for its noise, a share of the draws is made from wider noise, which catches tails that are a
     little too light (Hesterberg 1995, Weighted average importance sampling and defensive mixture distributions).
     """
-    family, dim = target.guide.gaussian, target.dim
+    family, dim = target.guide.vector, target.dim
     half = rng.standard_normal((draws // 2, family.noise_size(dim)))
     wide = round(WIDE_SHARE * len(half)) if half.shape[1] == dim else 0
     half[len(half) - wide :] *= _widening(dim)
@@ -84,7 +84,7 @@ def with_tails(
     """
     from scipy.optimize import minimize
 
-    family, xp = target.guide.gaussian, backend.xp
+    family, xp = target.guide.vector, backend.xp
     kept = programs_for(backend.name, (), {}, family, "weighted likelihood")
     slope = backend.value_and_grad(
         lambda flat, rows, weights: -xp.sum(weights * family.log_density(xp, flat, rows)), kept

@@ -31,7 +31,7 @@ def wide_mean_field(task: Task) -> Outcome:
     task.bar.say("mean field")
     begin = fit_independent(target, finite_starts(task.plan, task.data, task.guide, rng, 1)[0], rng)
     response = fit_wide(target, begin.mean, begin.sd, rng)
-    parameters = task.guide.gaussian.initial(response.mean, response.raw_sd)
+    parameters = task.guide.vector.initial(response.mean, response.raw_sd)
     sample = _sample(target, parameters, rng, max(task.draws, affordable_draws(target)))
     corrected = wide_corrections(target, response)
     ratio, said = _too_narrow(corrected)
@@ -50,7 +50,7 @@ def wide_mean_field(task: Task) -> Outcome:
 def _sample(target: Target, parameters: np.ndarray, rng: np.random.Generator, draws: int) -> Weighted:
     """Antithetic draws of the guide, with the sds that it has, and their weights."""
     noise = paired(rng.standard_normal((draws // 2, target.dim)))
-    family = target.guide.gaussian
+    family = target.guide.vector
     rows = family.transform(NUMPY, parameters, noise)
     log_q = family.log_density_at_noise(NUMPY, parameters, noise)
     return Weighted.of(rows, log_ratios(target.log_density(rows), log_q))

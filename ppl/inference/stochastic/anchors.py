@@ -91,7 +91,7 @@ def may_anchor(guide: Guide, objective: Objective) -> bool:
     They are not where steps see all of them, nor where draws have other noise than the Gaussian block's or count by
     weights: the noise of such draws is larger than that of the rows, or a draw without it does not exist.
     """
-    plain = not guide.factors and not guide.gaussian.scored and objective.weigh is None
+    plain = not guide.factors and not guide.vector.scored and objective.weigh is None
     return plain and len(guide.plan.batches) == 1
 
 

@@ -105,7 +105,7 @@ def checkpoints_for(
         return NoCheckpoints()
     identity = {
         "the model": zlib.crc32(model_text(guide.plan.model).encode()),
-        "the guide": [guide.gaussian.name, guide.parameters.size],
+        "the guide": [guide.vector.name, guide.parameters.size],
         "the data": {name: _mark(value) for name, value in sorted(data.items())} | _marks_of_columns(guide),
         "the seed": seed,
         "the backend": backend,

@@ -116,7 +116,7 @@ def _finite(
 ) -> np.ndarray:
     """The start, with a narrower Gaussian where an expectation over it is beyond all numbers (of an exponential)."""
     parts = guide.parameters.unpack(np, start)
-    gaussian = guide.gaussian
+    gaussian = guide.vector
     assert isinstance(gaussian, GaussianGuide)
     mean, variance = gaussian.marginals(np, parts[GAUSSIAN])
     for shrunk in SHRUNK:
@@ -163,7 +163,7 @@ def _around(guide: Guide, plain: Executor, rng: np.random.Generator, spread: flo
     """Guide parameters around the best of a few finite starting points."""
     mean = finite_starts(guide.plan, plain.data, guide, rng, 1, batch)[0]
     parts = guide.parameters.unpack(np, initial_parameters(guide, plain, rng, batch))
-    parts[GAUSSIAN] = guide.gaussian.initial(mean, np.full(len(mean), spread))
+    parts[GAUSSIAN] = guide.vector.initial(mean, np.full(len(mean), spread))
     return guide.parameters.pack(parts)
 
 

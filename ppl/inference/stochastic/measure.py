@@ -99,7 +99,7 @@ class _Base:
             points = plain.points(parts)
             summed = draw_enumerated(plan, data, rng, {**values, **points}, MATCHED)
         own = plain.factor_parameters(guide, parts, {})
-        vector = guide.gaussian.transform(NUMPY, parts[GAUSSIAN], noise.normal)
+        vector = guide.vector.transform(NUMPY, parts[GAUSSIAN], noise.normal)
         drawn = {n: f.value(NUMPY, own[n], noise.factors[n]) for n, f in guide.factors.items() if f.coordinate}
         coordinates = {**guide.layout.unpack(np, vector), **drawn}
         return cls(data, seed, {**values, **summed}, coordinates, {p.name: parts[p.name] for p in plan.model.params})
@@ -125,7 +125,7 @@ class _Base:
             draws = self._coordinate(guide.plan, part.name)
             means[part.name], sds[part.name] = draws.mean(axis=0), draws.std(axis=0) + 1e-6
         mean, sd = (guide.layout.pack(values) for values in (means, sds))
-        parts: dict[str, Any] = {GAUSSIAN: guide.gaussian.initial(mean, sd), **self.points}
+        parts: dict[str, Any] = {GAUSSIAN: guide.vector.initial(mean, sd), **self.points}
         for name, factor in guide.factors.items():
             if factor.coordinate:
                 draws = self._coordinate(guide.plan, name)

@@ -100,7 +100,7 @@ class StochasticObjective:
         of a step, and the slope of the density, add to the gradient of a scale then cancels.
         """
         noise = self._plain.noise(self._guide, rng, parameters, draws, batch)
-        if not self.weighs and not self._guide.gaussian.scored:
+        if not self.weighs and not self._guide.vector.scored:
             half = draws // 2
             noise.normal[half : 2 * half] = -noise.normal[:half]
         return noise
@@ -129,7 +129,7 @@ class StochasticObjective:
 
     def central(self, batch: Mapping[str, np.ndarray]) -> Noise:
         """No noise: one draw at the centre of a guide without factors, for this part of the data."""
-        gaussian, size = self._guide.gaussian, self._guide.layout.size
+        gaussian, size = self._guide.vector, self._guide.layout.size
         return Noise(np.zeros((1, gaussian.noise_size(size))), {}, batch)
 
     def descent(self, update: Callable[..., Any], lines: bool = False) -> Callable[..., Any] | None:

@@ -64,8 +64,8 @@ def _check(guide: Guide, objective: StochasticObjective) -> None:
         raise refuse("a plate is seen in random parts")
     if not guide.free or guide.plan.scored or objective.weighs:
         raise refuse("its draws, or their weights, depend on the parameters")
-    if guide.gaussian.size(guide.layout.size) > 2 * guide.layout.size and not objective.noiseless:
+    if guide.vector.size(guide.layout.size) > 2 * guide.layout.size and not objective.noiseless:
         raise InferenceError.of(
-            "E703", None, f"optimiser='{LBFGS}' at fixed draws has no bound with the guide {guide.gaussian.name}",
+            "E703", None, f"optimiser='{LBFGS}' at fixed draws has no bound with the guide {guide.vector.name}",
             "use guide='mean_field'",
         )  # fmt: skip

@@ -56,7 +56,7 @@ def known(means: list[np.ndarray], guide: Guide) -> bool | None:
     those of log sds as they are. What one window has too much of the next one lacks where windows are whole rounds, so
     that errors fall faster than the spread of the windows would say.
     """
-    family = guide.gaussian
+    family = guide.vector
     if not isinstance(family, GaussianGuide) or not guide.layout.size:
         return None
     if len(means) < FEWEST:

@@ -44,7 +44,7 @@ def check_same_posterior(plan, data, degrees) -> None:  # type: ignore[no-untype
     guide, backend = choose_guide(plan), get_backend()
     before = Target(plan, data, guide, backend)
     changed = with_degrees(plan, degrees)
-    after = Target(changed, data, type(guide)(changed, guide.gaussian), backend)
+    after = Target(changed, data, type(guide)(changed, guide.vector), backend)
     rng = np.random.default_rng(0)
     row = rng.uniform(-1.0, 1.0, (1, after.dim))
 

@@ -151,7 +151,7 @@ def test_an_anchor_takes_the_noise_of_the_rows_off():
     part = ppl.parse(CASES["global"].format(note="@minibatch(50)\n")).bind(data)
     plan, backend, elbo = part.plan(), get_backend(), OBJECTIVES["elbo"].make()
     guide, step = derive_guide(plan, "mean_field"), step_plan(plan)
-    parameters = guide.gaussian.initial(np.array([0.7, 0.0]), np.full(2, 0.01))
+    parameters = guide.vector.initial(np.array([0.7, 0.0]), np.full(2, 0.01))
     anchor = anchoring(guide, part.data, backend, elbo).at(parameters + 0.01)
     objective = StochasticObjective(Executor(step, part.data, backend.xp), replace(guide, plan=step), backend, elbo)
     parts, plain, corrected = Batches(step.model.batches, rng), [], []
@@ -175,9 +175,9 @@ def test_an_anchor_far_away_is_not_used(place, use):
     objective = StochasticObjective(Executor(step, part.data, backend.xp), replace(guide, plan=step), backend, elbo)
     anchors = anchoring(guide, part.data, backend, elbo)
     descent = Descent(objective, replace(guide, plan=step), rng, 10, OPTIMISERS["adam"].step(1e9), anchoring=anchors)
-    assert not descent.relieved(guide.gaussian.initial(np.zeros(2), np.ones(2)))
-    descent.anchor(guide.gaussian.initial(np.array([place, 0.0]), np.full(2, 0.01)))
-    assert descent.relieved(guide.gaussian.initial(np.array([0.7, 0.0]), np.full(2, 0.01))) is use
+    assert not descent.relieved(guide.vector.initial(np.zeros(2), np.ones(2)))
+    descent.anchor(guide.vector.initial(np.array([place, 0.0]), np.full(2, 0.01)))
+    assert descent.relieved(guide.vector.initial(np.array([0.7, 0.0]), np.full(2, 0.01))) is use
 
 
 def test_anchors_are_for_draws_with_no_other_noise():
