@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -62,30 +62,27 @@ class VectorLayout:
         places = {site.name: _existing(site) for site in sites if site.present is not None}
         return cls.of_shapes(((site.name, unconstrained_shape(site)) for site in sites), places)
 
-    def only(self, places: np.ndarray) -> VectorLayout:
-        """The entries that stand at these places of the vector, one after the other."""
-        found, start = [], 0
-        for entry in self.entries:
-            inside = int(np.sum((places >= entry.start) & (places < entry.stop)))
-            assert inside in (0, entry.stop - entry.start), "part of an entry"
-            if inside or entry.start == entry.stop:
-                found.append(replace(entry, start=start, stop=start + inside))
-                start += inside
-        return VectorLayout(tuple(found))
-
     @property
     def size(self) -> int:
         return self.entries[-1].stop if self.entries else 0
 
     def unpack(self, xp: Any, vector: Any) -> dict[str, Any]:
         """`(…, size)` to one array `(…, *shape)` for each entry, 0 where an element does not exist."""
-        lead = tuple(vector.shape[:-1])
+        return {entry.name: _shaped(xp, entry, vector[..., entry.start : entry.stop]) for entry in self.entries}
+
+    def unpack_apart(self, xp: Any, places: np.ndarray, moved: Any, others: Any) -> dict[str, Any]:
+        """As `unpack`, of a vector whose coordinates at `places` are `moved`, the rest `others`, each in order."""
+        inside = np.zeros(self.size, dtype=bool)
+        inside[places] = True
         found = {}
         for entry in self.entries:
-            flat = vector[..., entry.start : entry.stop]
-            if entry.places is not None:
-                flat = xp.concatenate([flat, np.zeros((*lead, 1))], axis=-1)[..., entry.sources]
-            found[entry.name] = xp.reshape(flat, lead + entry.shape)
+            own, before = inside[entry.start : entry.stop], int(inside[: entry.start].sum())
+            flat = moved[..., before : before + int(own.sum())]
+            if not own.all():
+                rest = others[..., entry.start - before : entry.stop - before - int(own.sum())]
+                order = np.argsort(np.concatenate([np.flatnonzero(own), np.flatnonzero(~own)]))
+                flat = xp.concatenate([flat, rest], axis=-1)[..., order] if own.any() else rest
+            found[entry.name] = _shaped(xp, entry, flat)
         return found
 
     def pack(self, values: Mapping[str, Any]) -> np.ndarray:
@@ -111,6 +108,14 @@ class VectorLayout:
             f"{e.name:<20} {e.start}:{e.stop}" + (f"  {' x '.join(map(str, e.shape))}" if e.shape else "")
             for e in self.entries
         )
+
+
+def _shaped(xp: Any, entry: Entry, flat: Any) -> Any:
+    """`(…, elements that exist)` to `(…, *shape)`, 0 where an element does not exist."""
+    lead = tuple(flat.shape[:-1])
+    if entry.places is not None:
+        flat = xp.concatenate([flat, np.zeros((*lead, 1))], axis=-1)[..., entry.sources]
+    return xp.reshape(flat, lead + entry.shape)
 
 
 def unconstrained_shape(site: Site) -> tuple[int, ...]:

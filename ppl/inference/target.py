@@ -103,7 +103,7 @@ class Target:
         return found
 
     def along(self, places: np.ndarray) -> Along:
-        """The same density as a function of the coordinates at `places`, which are all of some sites."""
+        """The same density as a function of the coordinates at `places`, in increasing order."""
         return Along(self, InBlocks(self._rows_along(places), self._log_joint.most, len(places)))
 
     def curved(self, rows: np.ndarray, vectors: np.ndarray, step: np.ndarray) -> np.ndarray:

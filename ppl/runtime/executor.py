@@ -70,12 +70,10 @@ class Executor:
         return self._log_joint(guide.layout.unpack(self.xp, vector), points or {}) + 0.0 * self.xp.sum(vector, axis=1)
 
     def log_joint_along(self, guide: Guide, places: np.ndarray) -> Callable[[Array, Array], Array]:
-        """The same as a function of the coordinates at `places`, all of some sites, and of the others."""
-        moving = guide.layout.only(places)
-        fixed = guide.layout.only(np.setdiff1d(np.arange(guide.layout.size), places))
+        """The same as a function of the coordinates at `places`, in increasing order, and of the others."""
 
         def log_joint(moved: Array, others: Array) -> Array:
-            coordinates = {**moving.unpack(self.xp, moved), **fixed.unpack(self.xp, others)}
+            coordinates = guide.layout.unpack_apart(self.xp, places, moved, others)
             return self._log_joint(coordinates, {}) + 0.0 * (self.xp.sum(moved, axis=1) + self.xp.sum(others, axis=1))
 
         return log_joint
