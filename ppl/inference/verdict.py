@@ -27,6 +27,7 @@ MORE = 5.0
 """Times the seconds allowed are what is advised where they were too few."""
 UNTOLD = 1.0
 """Relative uncertainty of an sd that says nothing about it; there may be none."""
+KEEP = "leave guide and method to `auto`, which keep correlations"
 FAR_APART = 1.05
 """Chains with a larger R-hat have not found the same distribution."""
 
@@ -41,7 +42,7 @@ def judge(plan: Plan, outcome: Outcome, seconds: float = SECONDS) -> tuple[Verdi
     reasons, advice = [*outcome.faults, *outcome.problems], list[str]()
     level = "not trusted" if outcome.faults else "care" if reasons else "trusted"
     if outcome.faults:
-        advice.append("give what is not determined by the data a proper prior")
+        advice.append(KEEP if outcome.corrections else "give what is not determined by the data a proper prior")
     if lost > 0.01 * count:
         reasons.append(f"the log density is not finite at {lost} of {count} draws of the guide")
         advice.append("look at the priors' ranges, or give the model another form")
@@ -134,6 +135,8 @@ def _praise(outcome: Outcome) -> str:
 
 
 def _advice(outcome: Outcome) -> str:
+    if outcome.corrections:
+        return KEEP
     if outcome.stochastic:
         return "its means are better than its standard deviations; write the model in another parameterisation"
     if outcome.method == "conditional":

@@ -103,3 +103,12 @@ def test_a_weak_prior_that_makes_it_proper_is_trusted():
     fit = ppl.parse(LOGISTIC.replace("flat()", "normal(0, 5)")).fit(SEPARATED)
     assert fit.verdict.level == "trusted"
     assert np.all(np.isfinite([fit.mean("a"), fit.sd("b")]))
+
+
+def test_mean_field_that_is_too_narrow_is_told_to_leave_the_guide_to_auto():
+    text = "data x, y: real[6]\na ~ normal(0, 10)\nb ~ normal(0, 10)\ny ~ normal(a + b * x, 0.5)\n"
+    data = {"x": [4.0, 4.4, 4.8, 5.2, 5.6, 6.0], "y": [5.1, 5.2, 6.0, 6.3, 6.4, 7.2]}
+    verdict = ppl.parse(text).fit(data, guide="mean_field", progress=False).verdict
+    assert verdict.level == "not trusted"
+    assert verdict.advice == ("leave guide and method to `auto`, which keep correlations",)
+    assert ppl.parse(text).fit(data, progress=False).verdict.level == "trusted"

@@ -21,6 +21,7 @@ from ppl.inference.deterministic.mean_field import STAGE, Curvature, LinearRespo
 from ppl.inference.outcome import Outcome
 from ppl.inference.stochastic.objective import StochasticObjective
 from ppl.inference.target import Target
+from ppl.model.model import Site
 from ppl.model.plan import Plan
 from ppl.objectives import OBJECTIVES
 from ppl.runtime import Executor
@@ -87,8 +88,9 @@ def _numbers(plan: Plan, cost: str) -> float:
     if cost in plan.collapses:
         return plan.collapses[cost].work
     members = plan.joined.get(cost, (cost,))
-    tables = sum(elimination.largest for elimination in plan.eliminations if elimination.name == cost)
-    return tables + sum(math.prod(site.shape) for site in plan.model.sites if site.name in members)
+    tables = sum(elimination.largest for elimination in plan.evaluated_eliminations if elimination.name == cost)
+    sites = (plan.over_cells.get(site.name, site) for site in plan.model.sites if site.name in members)
+    return tables + sum(math.prod(site.shape) for site in sites if isinstance(site, Site))
 
 
 @dataclass(frozen=True)
