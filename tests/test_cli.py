@@ -507,12 +507,15 @@ def test_help_imports_no_numerics(folder):
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
 def test_interrupting_a_fit_leaves_no_traceback(folder):
-    """Ctrl-C ends in 130, or in 0 where the fit was far enough to return what it has."""
+    """Ctrl-C ends in 130, or in 0 where the fit was far enough to return what it has.
+
+    Where modules are still being imported, as on a busy machine, it is the signal that ends it: 130 to a shell, too.
+    """
     process = subprocess.Popen(
         [*COMMAND, "fit", "m.ppl", "--data", "d.json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
     )
-    time.sleep(1.5)
+    time.sleep(1.0)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
-    assert process.returncode in (0, 130)
+    assert process.returncode in (0, 130, -signal.SIGINT)
     assert b"Traceback" not in err
