@@ -39,11 +39,13 @@ class Rows(Protocol):
         """Why there are no exact products, empty as long as there are."""
 
 
-def apart(rows: Any, moving: np.ndarray | None) -> tuple[Any, ...]:
+Moving = tuple[np.ndarray, np.ndarray]
+"""The places of a row's coordinates that move, and of the others."""
+
+
+def apart(rows: Any, moving: Moving | None) -> tuple[Any, ...]:
     """The rows alone, or their coordinates at the places that move, and the others."""
-    if moving is None:
-        return (rows,)
-    return rows[:, moving], rows[:, np.setdiff1d(np.arange(rows.shape[1]), moving)]
+    return (rows,) if moving is None else tuple(rows[:, places] for places in moving)
 
 
 class Backend(Protocol):
@@ -66,12 +68,12 @@ class Backend(Protocol):
         most: int,
         kept: dict[Any, Any] | None = None,
         long: bool = False,
-        moving: np.ndarray | None = None,
+        moving: Moving | None = None,
     ) -> Rows:
         """Values and derivatives of a function of independent rows; `most` rows fit into memory at once.
 
-        With places that are `moving` the function takes two arrays, the coordinates there and the others, and
-        derivatives are by the former, so that vectors have their number.
+        With `moving` the function takes two arrays, the coordinates that move and the others, and derivatives are by
+        the former, so that vectors have their number.
 
         A `long` one takes longer than to record it, and is recorded at the first call.
 
@@ -105,4 +107,4 @@ def get_backend(name: str = "autograd") -> Backend:
     return JaxBackend()
 
 
-__all__ = ["BACKENDS", "Backend", "Rows", "apart", "get_backend"]
+__all__ = ["BACKENDS", "Backend", "Moving", "Rows", "apart", "get_backend"]

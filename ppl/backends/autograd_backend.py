@@ -11,7 +11,7 @@ from autograd.core import VJPNode
 from autograd.extend import defjvp, defvjp, primitive, register_notrace
 from autograd.numpy.numpy_vjps import unbroadcast_f
 
-from ppl.backends import apart, chains, draws, equations, linear, loops
+from ppl.backends import Moving, apart, chains, draws, equations, linear, loops
 from ppl.backends import blocks as sums
 from ppl.backends.staging import (
     STAGE_AFTER,
@@ -168,7 +168,7 @@ class AutogradBackend:
         most: int,
         kept: dict[Any, Any] | None = None,
         long: bool = False,
-        moving: np.ndarray | None = None,
+        moving: Moving | None = None,
     ) -> AutogradRows:
         return AutogradRows(function, {} if kept is None else kept, 1 if long else STAGE_AFTER, moving)
 
@@ -181,9 +181,7 @@ class AutogradBackend:
 class AutogradRows:
     """See `ppl.backends.Rows`."""
 
-    def __init__(
-        self, function: Callable[..., Any], kept: dict[Any, Any], after: int, moving: np.ndarray | None
-    ) -> None:
+    def __init__(self, function: Callable[..., Any], kept: dict[Any, Any], after: int, moving: Moving | None) -> None:
         values, slopes, products = (kept.setdefault(name, {}) for name in ("values", "slopes", "products"))
         self._moving = moving
         self._values = StagedFunction(lambda *parts: (function(*parts),), after=after, kept=values)

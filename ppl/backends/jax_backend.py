@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from ppl.backends import Moving
 from ppl.backends.jax_compile import Compiled
 from ppl.backends.jax_namespace import JaxNamespace
 from ppl.backends.jax_rows import JaxRows
@@ -38,7 +39,7 @@ class JaxBackend:
         most: int,
         kept: dict[Any, Any] | None = None,
         long: bool = False,
-        moving: np.ndarray | None = None,
+        moving: Moving | None = None,
     ) -> JaxRows:
         rows: JaxRows = ({} if kept is None else kept).setdefault("rows", JaxRows(function, most, moving))
         return rows

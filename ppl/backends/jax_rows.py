@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ppl.backends import apart
+from ppl.backends import Moving, apart
 from ppl.backends.jax_compile import Compiled
 
 Array = Any
@@ -23,7 +23,7 @@ class JaxRows:
     the numbers of rows are. At most `most` are evaluated at once.
     """
 
-    def __init__(self, function: Callable[..., Array], most: int, moving: np.ndarray | None = None) -> None:
+    def __init__(self, function: Callable[..., Array], most: int, moving: Moving | None = None) -> None:
         def total(moved: Array, *others: Array) -> tuple[Array, Array]:
             values = function(moved, *others)
             return jnp.sum(values), values

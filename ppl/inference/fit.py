@@ -84,8 +84,9 @@ def _result(task: Task, climbed: Climbed, began: float) -> InferenceResult:
     values = {**best.values, **integrated}
     notes = best.notes if best.modes[1:] else (*best.notes, *kept_orders(plan, data, values))
     rows, log_weights = _kept(plan, best, task)
-    values = {name: array[rows] for name, array in values.items()}
-    corrected = best.corrected and {name: array[rows] for name, array in best.corrected.items()}
+    taken = slice(None) if len(rows) == best.count else rows  # as they are where all are kept
+    values = {name: array[taken] for name, array in values.items()}
+    corrected = best.corrected and {name: array[taken] for name, array in best.corrected.items()}
     bounds = best.ratios if best.bounds is None else best.bounds
     finite = bounds[np.isfinite(bounds)]
     return InferenceResult(

@@ -51,7 +51,8 @@ class Target:
 
         def rows_along(places: np.ndarray) -> Rows:
             own = part_of(kept, "along", tuple(map(int, places)))
-            return backend.rows(differentiable.log_joint_along(guide, places), most, own, moving=places)
+            moving = places, np.setdiff1d(np.arange(guide.layout.size), places)
+            return backend.rows(differentiable.log_joint_along(guide, places), most, own, moving=moving)
 
         self._log_joint = InBlocks(
             backend.rows(lambda rows: differentiable.log_joint(guide, rows), most, kept), most, self.dim

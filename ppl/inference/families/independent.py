@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ppl.inference.deterministic.fixed_draws import LARGEST_LOG_SD
 from ppl.inference.deterministic.mean_field import STAGE, paired_draws
 from ppl.inference.target import Target
 
@@ -14,7 +15,6 @@ PROBES = 16
 ROUNDS = 6
 DENSE = 400
 """Up to this many unknowns the whole Hessian is looked at."""
-LARGEST_LOG_SD = 10.0
 
 
 @dataclass(frozen=True)

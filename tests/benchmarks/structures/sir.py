@@ -1,10 +1,10 @@
 """A differential equation of susceptible, infected and recovered with negative binomial counts on 14 days."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 from numpyro import sample
+from runge_kutta import solution
 
 
 def flow(z, t, beta, gamma, total):
@@ -19,22 +19,6 @@ def data(rng):
     z = solve(flow, [total - 1, 1, 0], t, args=(1.7, 0.5, total))
     cases = rng.poisson(rng.gamma(10, -np.diff(z[:, 0]) / 10))
     return {"N": 14, "t": t[1:], "cases": cases, "total": total}
-
-
-def solution(slope, start, times, steps=20):
-    """Classical Runge-Kutta with so many equal steps between two times, for speed."""
-
-    def step(z, at):
-        t, h = at
-        k1 = slope(z, t)
-        k2 = slope(z + h / 2 * k1, t + h / 2)
-        k3 = slope(z + h / 2 * k2, t + h / 2)
-        z = z + h / 6 * (k1 + 2 * k2 + 2 * k3 + slope(z + h * k3, t + h))
-        return z, z
-
-    lengths = jnp.repeat(jnp.diff(times) / steps, steps)
-    _, path = jax.lax.scan(step, start, (times[0] + jnp.cumsum(lengths) - lengths, lengths))
-    return jnp.concatenate([start[None], path[steps - 1 :: steps]])
 
 
 def peer(d):

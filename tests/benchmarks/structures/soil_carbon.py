@@ -1,10 +1,10 @@
 """A differential equation of two pools of soil carbon with feedback: 25 measurements of what is given off."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 from numpyro import sample
+from runge_kutta import solution
 
 
 def flow(c, t, k1, k2, a21, a12):
@@ -19,22 +19,6 @@ def data(rng):
     sd = rng.uniform(0.05, 0.15, 25)
     co2 = np.maximum(7.7 - c[1:].sum(1) + rng.normal(size=25) * np.hypot(sd, 0.1), 0.01)
     return {"N": 25, "t": t[1:], "co2": co2, "sd": sd, "total": 7.7}
-
-
-def solution(slope, start, times, steps=20):
-    """Classical Runge-Kutta with so many equal steps between two times, for speed."""
-
-    def step(z, at):
-        t, h = at
-        k1 = slope(z, t)
-        k2 = slope(z + h / 2 * k1, t + h / 2)
-        k3 = slope(z + h / 2 * k2, t + h / 2)
-        z = z + h / 6 * (k1 + 2 * k2 + 2 * k3 + slope(z + h * k3, t + h))
-        return z, z
-
-    lengths = jnp.repeat(jnp.diff(times) / steps, steps)
-    _, path = jax.lax.scan(step, start, (times[0] + jnp.cumsum(lengths) - lengths, lengths))
-    return jnp.concatenate([start[None], path[steps - 1 :: steps]])
 
 
 def peer(d):
